@@ -1,0 +1,1 @@
+"""Who may call: schemes, grants, refresh, vault, keys."""

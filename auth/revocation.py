@@ -1,0 +1,210 @@
+"""Disconnecting: the provider is told (RFC 7009 or its own way) before the credential is forgotten here."""
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from clew.auth.answers import Refusal, error_of, parse
+from clew.auth.clients import client_of, is_app
+from clew.auth.discovery import recalled
+from clew.auth.endpoints import Revocation, expand, fill
+from clew.auth.exchange import Answer, send
+from clew.auth.leases import Leases, lease_name
+from clew.auth.oauth import Client, TokenRequest, token_request
+from clew.auth.schemes import OAuth2, TokenScheme
+from clew.auth.vault import Record, Summary, Vault
+from clew.core.connection import Connection
+from clew.core.credentials import Scheme
+from clew.core.errors import CallError, ConfigurationError, quote
+from clew.core.secret import Secret
+
+if TYPE_CHECKING:
+    import httpx
+
+ENDPOINT_SECONDS = 10.0
+_LEASE_SECONDS, _PATIENCE_SECONDS = 30.0, 40.0
+
+Told = Literal["revoked", "gone", "impossible", "failed"]
+"""What the provider was told: it has revoked it, it knew it no more, it cannot be told, or it did not take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of one connection. `why` is a sentence where the provider was not told; `siblings` are accounts whose
+    credential comes from the same grant and has ended with it; `forgotten` says whether it is gone here."""
+
+    connection: Connection
+    told: Told
+    forgotten: bool
+    why: str = ""
+    siblings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for `--json`."""
+        return {
+            "connector": self.connection.connector,
+            "account": self.connection.account,
+            "tenant": self.connection.tenant,
+            "told": self.told,
+            "forgotten": self.forgotten,
+            "why": self.why or None,
+            "siblings": list(self.siblings),
+        }
+
+
+async def log_out(
+    vault: Vault,
+    leases: Leases,
+    connection: Connection,
+    schemes: Sequence[Scheme],
+    http: "httpx.AsyncClient",
+    *,
+    base_url: str,
+) -> Ending:
+    """Revoke at the provider, then forget here. While the provider may yet be told, the credential stays: once it is
+    forgotten nobody could revoke it any more."""
+    async with _alone(leases, connection):
+        record = await vault.get(connection)
+        if record is None:
+            return Ending(connection, "gone", forgotten=False, why="it was not stored")
+        told, why = await _tell(vault, record, schemes, http, base_url)
+        siblings = await _siblings(vault, record, schemes) if told == "revoked" else ()
+        forgotten = told != "failed" and await vault.delete(connection)
+    return Ending(connection, told, forgotten, why, siblings)
+
+
+@asynccontextmanager
+async def _alone(leases: Leases, connection: Connection) -> AsyncGenerator[None]:
+    """No refresh goes on meanwhile: it would bring a new pair that nobody revokes."""
+    name, give_up_at = lease_name("refresh", connection), time.monotonic() + _PATIENCE_SECONDS
+    lease = await leases.acquire(name, seconds=_LEASE_SECONDS)
+    while lease is None and time.monotonic() < give_up_at:
+        await asyncio.sleep(0.1)
+        lease = await leases.acquire(name, seconds=_LEASE_SECONDS)
+    try:
+        yield
+    finally:
+        if lease is not None:
+            await leases.release(lease)
+
+
+async def _tell(
+    vault: Vault, record: Record, schemes: Sequence[Scheme], http: "httpx.AsyncClient", base_url: str
+) -> tuple[Told, str]:
+    scheme = _scheme(record, schemes)
+    way = revocation_of(scheme)
+    if scheme is None or way is None:
+        where = getattr(scheme or next(iter(schemes), None), "help", "")
+        hint = f" ({where})" if where else ""
+        return "impossible", f"the provider still honours it until it is revoked there{hint}"
+    told: Told = "gone"
+    why = "there was no token"
+    try:
+        client = await client_of(vault, record, scheme)
+        for token, name in _tokens(record, way):
+            request = revocation_request(
+                scheme, way, client, token, hint=name, access_token=record.secret("access_token"),
+                base_url=base_url, variables=record.facts.variables,
+            )  # fmt: skip
+            told, why = read(await send(http, request, seconds=ENDPOINT_SECONDS), way)
+            if told == "failed":
+                return told, why
+    except (ConfigurationError, CallError) as error:
+        return "failed", str(error)
+    return told, why
+
+
+def _scheme(record: Record, schemes: Sequence[Scheme]) -> TokenScheme | None:
+    for scheme in schemes:
+        if isinstance(scheme, TokenScheme) and scheme.kind == record.facts.kind:
+            return recalled(scheme, record.facts.variables) if isinstance(scheme, OAuth2) else scheme
+    return None
+
+
+def revocation_of(scheme: TokenScheme | None) -> Revocation | None:
+    """How this provider is told; None when it cannot be."""
+    if scheme is None:
+        return None
+    address = scheme.revoke_url if isinstance(scheme, OAuth2) else None
+    return scheme.revocation or (Revocation(address) if address else None)
+
+
+def _tokens(record: Record, way: Revocation) -> list[tuple[Secret, str]]:
+    """The tokens to revoke, the one that ends most first."""
+    order = {"refresh": ("refresh_token",), "access": ("access_token",), "both": ("refresh_token", "access_token")}
+    found = [(secret, name) for name in order[way.token] if (secret := record.secret(name)) is not None]
+    fallback = record.secret("access_token")
+    return found or ([(fallback, "access_token")] if fallback is not None else [])
+
+
+def revocation_request(
+    scheme: TokenScheme,
+    way: Revocation,
+    client: Client,
+    token: Secret,
+    *,
+    hint: str,
+    access_token: Secret | None,
+    base_url: str,
+    variables: Mapping[str, str],
+) -> TokenRequest:
+    """What tells the provider to forget `token`; `hint` is its kind in the words of RFC 7009."""
+    known = {**variables, "client_id": client.id}
+    url = expand(way.url, base_url=base_url, variables=known, declared=scheme.variables)
+    fields = {name: fill(text, known) for name, text in way.parameters.items()}
+    if way.send != "none":
+        fields |= {way.parameter: token.reveal(), **({"token_type_hint": hint} if way.hint else {})}
+    format_ = way.send if way.send in ("json", "query") else "form"
+    plain = replace(
+        scheme,
+        body_format=format_,
+        token_parameters={},
+        token_headers=dict(way.headers),
+        token_method="POST",  # noqa: S106
+    )
+    asks = client if way.auth == "client" else Client("")
+    if way.auth != "client":
+        plain = replace(plain, client_auth="none", dpop=False)
+    request = token_request(plain, url, asks, fields)
+    return replace(request, method=way.method, headers={**request.headers, **_proof(way, client, access_token)})
+
+
+def _proof(way: Revocation, client: Client, access_token: Secret | None) -> dict[str, str]:
+    if way.auth == "bearer" and access_token is not None:
+        return {"Authorization": f"Bearer {access_token.reveal()}"}
+    if way.auth == "basic":
+        pair = f"{client.id}:{client.secret.reveal() if client.secret else ''}"
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    return {}
+
+
+def read(answer: Answer | Refusal, way: Revocation) -> tuple[Told, str]:
+    """What an answer says. RFC 7009 answers 200 for tokens that it does not know; others have words for it."""
+    if isinstance(answer, Refusal):
+        return "failed", f"the provider could not be reached ({answer.code})"
+    content = parse(answer.body) or {}
+    code = error_of(content)[0] if answer.status >= 400 or content.get("ok") is False or "error" in content else ""
+    if code in way.gone or str(answer.status) in way.gone:
+        return "gone", ""
+    if answer.status < 300 and not code:
+        return "revoked", ""
+    return "failed", f'the provider refused with {answer.status}: "{quote(code or "no reason", 100)}"'
+
+
+async def _siblings(vault: Vault, record: Record, schemes: Sequence[Scheme]) -> tuple[str, ...]:
+    """Other accounts here whose tokens come from the same person's consent to the same client."""
+    way = revocation_of(_scheme(record, schemes))
+    if way is None or way.kills == "token" or record.facts.identity is None:
+        return ()
+    own = record.connection
+    stored = await vault.list(tenant=own.tenant, connector=own.connector)
+    return tuple(each.connection.account for each in stored if each.connection != own and _shares(each, record))
+
+
+def _shares(other: Summary, record: Record) -> bool:
+    same = (other.facts.identity, other.facts.client_id) == (record.facts.identity, record.facts.client_id)
+    return same and other.facts.kind == record.facts.kind and not is_app(other.connection)

@@ -1,0 +1,1 @@
+"""What each third party is: facts and typed functions."""

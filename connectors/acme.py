@@ -1,0 +1,171 @@
+"""Acme: the fictitious SaaS of our sandbox (`clew sandbox`), and the subject of the tutorial.
+
+The facts stand first, then the functions; everything else an agent needs in production is the framework's.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from clew import (
+    Api,
+    Bearer,
+    Connector,
+    CursorPages,
+    ErrorMap,
+    From,
+    OAuth2,
+    Page,
+    RateLimitHeaders,
+    Rule,
+    Version,
+)
+
+acme = Connector(
+    "acme",
+    title="Acme",
+    base_url="http://127.0.0.1:8765",
+    auth=[
+        OAuth2(
+            authorize_url="{base_url}/oauth/authorize",
+            token_url="{base_url}/oauth/token",
+            revoke_url="{base_url}/oauth/revoke",
+            device_url="{base_url}/oauth/device_authorization",
+            client_id="clew-demo",
+            client_auth="none",
+            scopes=("contacts:read", "contacts:write", "tickets:read", "tickets:write", "messages:write"),
+            refresh_class="C",
+        ),
+        Bearer(help="Acme, Settings, API tokens"),
+    ],
+    version=Version("2026-07-01", header="Acme-Version"),
+    pages=CursorPages(items="data"),
+    rate_limits=RateLimitHeaders(remaining="x-ratelimit-remaining", reset="x-ratelimit-reset", unit="epoch_s"),
+    errors=ErrorMap(
+        message=("error.message", "error"),
+        provider_code=("error.code", "error"),
+        rules=(
+            Rule(code="auth_revoked", status=401, body={"error.code": "token_invalid"}),
+            Rule(code="rate_limited", status=403, body={"error.code": "quota"}),
+            Rule(code="already_done", status=409, body={"error.code": "already_closed"}),
+            Rule(code="invalid_input", status=200, body={"ok": "false", "error": "unknown_sender"}),
+        ),
+    ),
+    docs="docs/tutorial.md",
+)
+
+
+@acme.identity
+async def whoami(api: Api) -> str:
+    """The e-mail address of the account."""
+    return str((await api.get("/api/me"))["email"])
+
+
+class Contact(BaseModel):
+    """A person or company Acme knows."""
+
+    id: str
+    name: Annotated[str, From("name.given")]
+    family_name: Annotated[str, From("name.family")]
+    email: str
+    company: str | None = None
+
+
+class Ticket(BaseModel):
+    """A request for help."""
+
+    id: str
+    subject: str
+    status: Literal["open", "pending", "closed"]
+    priority: str
+    contact_id: str | None = None
+    comments: Annotated[int, From("comments_count")]
+    created_at: str
+
+
+class Comment(BaseModel):
+    """A remark on a ticket."""
+
+    id: str
+    author: str
+    text: str
+    created_at: str
+
+
+class Message(BaseModel):
+    """A message on its way: `accepted` is not yet `delivered`."""
+
+    id: str
+    status: Literal["accepted", "delivered", "bounced"]
+
+
+Status = Literal["open", "pending", "closed"]
+
+
+@acme.read(toolset="contacts")
+async def search_contacts(api: Api, text: str = "", cursor: str | None = None) -> Page[Contact]:
+    """Find contacts by name, e-mail address or company; without text, list them all."""
+    return await api.page("/api/contacts", into=Contact, cursor=cursor, query={"q": text or None})
+
+
+@acme.read(toolset="contacts")
+async def get_contact(api: Api, contact_id: str) -> Contact:
+    """Read one contact."""
+    return await api.get("/api/contacts/{}", contact_id, into=Contact)
+
+
+@acme.write(toolset="contacts")
+async def create_contact(api: Api, name: str, family_name: str, email: str, company: str | None = None) -> Contact:
+    """Add a contact. An e-mail address can belong to one contact only."""
+    person = {"name": {"given": name, "family": family_name}, "email": email, "company": company}
+    return await api.post("/api/contacts", json=person, into=Contact)
+
+
+@acme.destructive(preview=get_contact, toolset="contacts")
+async def delete_contact(api: Api, contact_id: str) -> None:
+    """Delete a contact and its history. It cannot be restored."""
+    await api.delete("/api/contacts/{}", contact_id)
+
+
+@acme.read(toolset="tickets")
+async def list_tickets(api: Api, status: Status | None = None, cursor: str | None = None) -> Page[Ticket]:
+    """List tickets, oldest first."""
+    return await api.page("/api/tickets", into=Ticket, cursor=cursor, query={"status": status})
+
+
+@acme.write(toolset="tickets")
+async def create_ticket(
+    api: Api,
+    subject: str,
+    body: str = "",
+    contact_id: str | None = None,
+    priority: Literal["low", "normal", "high"] = "normal",
+) -> Ticket:
+    """Open a ticket."""
+    ticket = {"subject": subject, "body": body, "priority": priority, "contact_id": contact_id}
+    return await api.post("/api/tickets", json={key: value for key, value in ticket.items() if value}, into=Ticket)
+
+
+@acme.write(toolset="tickets")
+async def add_comment(api: Api, ticket_id: str, text: str) -> Comment:
+    """Comment on a ticket."""
+    return await api.post("/api/tickets/{}/comments", ticket_id, json={"text": text}, into=Comment)
+
+
+@acme.write(toolset="tickets")
+async def close_ticket(api: Api, ticket_id: str) -> Ticket:
+    """Close a ticket."""
+    return await api.post("/api/tickets/{}/close", ticket_id, into=Ticket)
+
+
+@acme.write(toolset="messages")
+async def send_message(
+    api: Api,
+    sender: Annotated[str, Field(description="support@acme.example or billing@acme.example")],
+    to: str,
+    subject: str,
+    text: str,
+) -> Message:
+    """Send an e-mail message to one address. Accepted is not yet delivered."""
+    message = {"from": sender, "to": to, "subject": subject, "text": text}
+    return await api.post("/api/messages", json=message, into=Message)

@@ -1,0 +1,9 @@
+"""Google Calendar: calendars, events and free time, over REST (v3).
+
+`provider` holds the facts, `rules` the errors and `times` how dates are read; each other module is one toolset.
+"""
+
+from . import changes, events, free
+from .provider import google_calendar
+
+__all__ = ["changes", "events", "free", "google_calendar"]

@@ -1,0 +1,128 @@
+"""Microsoft Graph: facts that mail, calendar and directory share. The deepest `innerError.code` says most.
+
+Sources: microsoft-graph-docs (throttling, errors), msal-python 1.39.0, microsoft-kiota-http 1.16.0. Numbers of AADSTS
+codes: (memory).
+"""
+
+from clew import Bearer, Connector, ErrorMap, NextUrlPages, Response, Rule, Verdict, schemes
+
+
+def classify(response: Response) -> Verdict | None:
+    """A claims challenge: continuous access evaluation wants another login, a plain refresh would loop."""
+    if response.status == 401 and "insufficient_claims" in response.headers.get("www-authenticate", ""):
+        step = "Ask the person to connect the account again; their organization wants a fresh login."
+        return Verdict("auth_revoked", "{provider} wants a new login for this account.", step)
+    return None
+
+
+ERRORS = ErrorMap(
+    message=("error.message", "error_description", "message"),
+    provider_code=(
+        "error.innerError.innerError.innerError.code",
+        "error.innerError.innerError.code",
+        "error.innerError.code",
+        "error.innererror.innererror.code",
+        "error.innererror.code",
+        "error.details[*].code",
+        "error.code",
+        "error",
+        "code",
+    ),
+    request_id=("request-id", "client-request-id"),
+    buckets=("x-ms-throttle-scope", "x-ms-throttle-information"),
+    hook=classify,
+    rules=(
+        Rule(
+            code="quota_exhausted",
+            codes="quotaLimitReached ErrorQuotaExceeded ErrorMailboxFull ErrorMessageQuotaExceeded insufficientStorage "
+            "Directory_QuotaExceeded ErrorExceededMessageLimit",
+        ),
+        Rule(
+            code="quota_exhausted",
+            status=403,
+            text="subscription quota|quota (?:has been |is )?exceeded|limit of .{0,40}subscriptions",
+        ),
+        Rule(code="quota_exhausted", status=507),
+        Rule(
+            code="rate_limited",
+            status=(400, 403, 409, 429, 500, 503, 504, 509),
+            codes="TooManyRequests activityLimitReached ApplicationThrottled ErrorServerBusy MailboxConcurrency "
+            "throttledRequest tooManyRetries ErrorTooManyObjectsOpened Request_ThrottledTemporarily",
+            retry_after=10,
+        ),
+        Rule(code="rate_limited", status=(429, 509), retry_after=10),
+        # Not 504: a gateway that gave up waiting does not know what happened behind it.
+        Rule(code="rate_limited", status=503, headers={"retry-after": ".+"}),
+        Rule(code="auth_expired", status=401),
+        Rule(
+            code="conflict",
+            codes="resyncRequired syncStateNotFound SyncStateInvalid resyncChangesApplyDifferences "
+            "resyncChangesUploadDifferences",
+            next_step="Drop the delta link and list everything again.",
+        ),
+        Rule(
+            code="permission",
+            codes="Authorization_RequestDenied ErrorAccessDenied accessDenied Forbidden ErrorSendAsDenied "
+            "notAllowed MailboxNotEnabledForRESTAPI ErrorSendOnBehalfOfDenied ErrorMailboxMoveInProgress "
+            "Authentication_MissingOrMalformed AccountDisabled ErrorDelegateNoUser",
+        ),
+        Rule(
+            code="not_found",
+            codes="ErrorItemNotFound Request_ResourceNotFound itemNotFound ResourceNotFound ErrorFolderNotFound "
+            "ErrorNonExistentMailbox MailboxNotFound ErrorInvalidUser",
+        ),
+        Rule(
+            code="conflict",
+            codes="nameAlreadyExists Conflict ErrorCreateItemAccessDenied ErrorIrresolvableConflict resourceModified "
+            "editConflict ErrorItemSave Request_MultipleObjectsWithSameKeyValue ErrorFolderExists",
+        ),
+        Rule(code="conflict", status=423, codes="resourceLocked", retry_after=5),
+        Rule(code="contract_changed", codes="notSupported UnsupportedApiVersion Request_UnsupportedQuery"),
+        Rule(code="contract_changed", status=(405, 501)),
+        Rule(
+            code="invalid_input",
+            codes="BadRequest ErrorInvalidIdMalformed RequestBroker--ParseUri invalidRequest ErrorInvalidRecipients "
+            "ErrorInvalidArgument Request_BadRequest invalidRange malformedEntityTag ErrorMessageSizeExceeded "
+            "ErrorInvalidPropertySet ErrorSchemaValidation ErrorPropertyValidationFailure",
+        ),
+        # A dependent of a part that failed: nothing was done.
+        Rule(code="transient", status=424, not_applied=True),
+        Rule(
+            code="transient",
+            status=(500, 502, 503, 504),
+            codes="serviceNotAvailable ErrorInternalServerTransientError UnknownError generalException "
+            "ErrorInternalServerError ErrorMailboxStoreUnavailable internalServerError",
+        ),
+    ),
+)
+
+microsoft = Connector(
+    "microsoft",
+    title="Microsoft Graph",
+    base_url="https://graph.microsoft.com/v1.0",
+    auth=(
+        schemes.OAuth2(
+            authorize_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
+            token_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+            device_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/devicecode",
+            variables={"tenant": schemes.Variable(default="common", help="a tenant's id or domain")},
+            scopes=("offline_access", "User.Read"),
+            # The old refresh token keeps working (memory).
+            refresh_class="D",
+            idle_seconds=90 * 86_400.0,
+            token_errors=(
+                schemes.TokenRule("outage", code="temporarily_unavailable"),
+                schemes.TokenRule("outage", text=r"AADSTS(?:90033|50196)\b"),
+                schemes.TokenRule("dead", code="invalid_grant|interaction_required|login_required|consent_required"),
+                schemes.TokenRule(
+                    "misconfigured",
+                    code="invalid_client|unauthorized_client|invalid_scope|invalid_request|invalid_resource",
+                ),
+            ),
+        ),
+        Bearer(help="an access token, for trying things out; it lives about an hour"),
+    ),
+    pages=NextUrlPages(items="value", next_url="['@odata.nextLink']"),
+    errors=ERRORS,
+    docs="https://learn.microsoft.com/graph",
+)

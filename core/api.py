@@ -1,0 +1,305 @@
+"""What a tool function is given: the requests of one connection, nothing else.
+
+`api` is bound to one connection, so a tool cannot choose whose credentials it uses.
+"""
+
+import json as json_module
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import Enum
+from typing import Any, TypedDict, TypeVar, Unpack, overload
+from urllib.parse import unquote, urlencode, urlsplit
+
+import httpx
+
+from clew.core.audit import Attempt
+from clew.core.connector import Effect
+from clew.core.deadline import Deadline
+from clew.core.errors import ConfigurationError, ContractChangedError, InvalidInputError, Outcome, OutcomeUnknownError
+from clew.core.fields import MISSING, as_list, look
+from clew.core.host import Host
+from clew.core.mapping import read
+from clew.core.outcomes import ErrorMap, Rule
+from clew.core.pages import Answer, GraphQLPages, Page, Paginator, Place, items_of
+from clew.core.paths import Segment, expand
+from clew.core.response import Response
+from clew.core.transport import SAFE_METHODS
+from clew.core.wire import Exchange, Trail, Wire
+
+T = TypeVar("T")
+Scalar = str | int | float | bool
+Query = Mapping[str, Scalar | Sequence[Scalar] | None]
+
+_PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*")
+
+
+class Reading(TypedDict, total=False):
+    """What every request may carry besides its path."""
+
+    query: Query | None
+    headers: Mapping[str, str] | None
+
+
+class Sending(Reading, total=False):
+    """And what a request with a body may carry: JSON data, or form fields.
+
+    `safe=True` in a write tool says that this request alone changes nothing that anybody could see (it asks for an
+    address, or searches): it may be repeated, and a call that ends after it has changed nothing yet.
+    """
+
+    json: Any
+    form: Query | None
+    safe: bool
+
+
+class Api:
+    """The requests a tool may make. Paths are templates (`/repos/{}/{}`), their values positional and quoted.
+
+    Every method takes `into`, the type the answer is mapped to (without it: plain data), `at`, the field path of the
+    answer that is mapped (`data.contact`), and `query`, whose `None` values are left out. All raise `CallError`.
+    """
+
+    def __init__(self, wire: Wire, deadline: Deadline, trail: Trail, effect: Effect, host: Host) -> None:
+        self._wire = wire
+        self._deadline = deadline
+        self._trail = trail
+        self._effect = effect
+        self._host = host
+
+    @overload
+    async def get(self, path: str, *values: Segment, into: type[T], at: str = "", **more: Unpack[Reading]) -> T: ...
+    @overload
+    async def get(self, path: str, *values: Segment, at: str = "", **more: Unpack[Reading]) -> Any: ...
+    async def get(self, path: str, *values: Segment, into: Any = None, at: str = "", **more: Unpack[Reading]) -> Any:
+        """Read one resource."""
+        return self._mapped(await self.request("GET", path, *values, **more), into, at)
+
+    @overload
+    async def post(self, path: str, *values: Segment, into: type[T], at: str = "", **more: Unpack[Sending]) -> T: ...
+    @overload
+    async def post(self, path: str, *values: Segment, at: str = "", **more: Unpack[Sending]) -> Any: ...
+    async def post(self, path: str, *values: Segment, into: Any = None, at: str = "", **more: Unpack[Sending]) -> Any:
+        """Create, or act. In a read tool: a search that the provider takes as POST."""
+        response = await self.request("POST", path, *values, **more)
+        return self._mapped(response, into, at, safe=more.get("safe", False))
+
+    @overload
+    async def put(self, path: str, *values: Segment, into: type[T], at: str = "", **more: Unpack[Sending]) -> T: ...
+    @overload
+    async def put(self, path: str, *values: Segment, at: str = "", **more: Unpack[Sending]) -> Any: ...
+    async def put(self, path: str, *values: Segment, into: Any = None, at: str = "", **more: Unpack[Sending]) -> Any:
+        """Replace."""
+        return self._mapped(await self.request("PUT", path, *values, **more), into, at)
+
+    @overload
+    async def patch(self, path: str, *values: Segment, into: type[T], at: str = "", **more: Unpack[Sending]) -> T: ...
+    @overload
+    async def patch(self, path: str, *values: Segment, at: str = "", **more: Unpack[Sending]) -> Any: ...
+    async def patch(self, path: str, *values: Segment, into: Any = None, at: str = "", **more: Unpack[Sending]) -> Any:
+        """Change some fields."""
+        return self._mapped(await self.request("PATCH", path, *values, **more), into, at)
+
+    async def delete(self, path: str, *values: Segment, **more: Unpack[Reading]) -> None:
+        """Delete. What the provider answers is not looked at beyond its judgement."""
+        await self.request("DELETE", path, *values, **more)
+
+    async def page(
+        self,
+        path: str,
+        *values: Segment,
+        into: type[T],
+        cursor: str | None = None,
+        pages: Paginator | None = None,
+        **more: Unpack[Reading],
+    ) -> Page[T]:
+        """Read one page of a list: the first, or the one that `cursor` names."""
+        paginator = self._paginator(pages)
+        place = Place.from_cursor(cursor) if cursor else Place({})
+        target = expand(path, values)
+        own = {name: value for name, value in (more.get("query") or {}).items() if value is not None}
+        response = await self._send(
+            "GET",
+            self._inside(place.path, target) if place.path else target,
+            path,
+            query={**paginator.first(), **place.query, **own},
+            headers=more.get("headers"),
+        )
+        items = [read(into, item) for item in items_of(paginator, response.data)]
+        following = paginator.next(Answer(response.data, response.headers, response.url))
+        return Page[T](items=items, next_cursor=self._cursor(following, cursor))
+
+    async def graphql(self, query: str, *, into: type[T], at: str, variables: Mapping[str, Any] | None = None) -> T:
+        """Run a GraphQL operation and map what stands at `at` below `data`."""
+        data, outcome = await self._graphql(query, variables)
+        found = look(data, at)
+        if found is MISSING:
+            raise ContractChangedError(f"the provider's answer changed its shape: {at} is missing.", outcome=outcome)
+        return read(into, found, outcome=outcome)
+
+    async def graphql_page(
+        self,
+        query: str,
+        *,
+        into: type[T],
+        pages: GraphQLPages,
+        variables: Mapping[str, Any] | None = None,
+        cursor: str | None = None,
+    ) -> Page[T]:
+        """Run a GraphQL query over a connection and return one page of its nodes."""
+        place = Place.from_cursor(cursor) if cursor else Place({})
+        after = {name: value for name, value in place.query.items() if name == pages.variable}
+        data, _ = await self._graphql(query, {**(variables or {}), pages.size_variable: pages.size, **after})
+        items = [read(into, item) for item in items_of(pages, data)]
+        return Page[T](items=items, next_cursor=self._cursor(pages.next(Answer(data, {}, "")), cursor))
+
+    async def request(self, method: str, path: str, *values: Segment, **more: Unpack[Sending]) -> Response:
+        """Send any request and get the whole answer, for what the other methods do not fit."""
+        return await self._send(method, expand(path, values), path, **more)
+
+    async def upload(self, url: str, content: bytes, *, hosts: Sequence[str]) -> None:
+        """Send bytes to an address that the provider has just named, without credentials and with none of our headers.
+
+        The address must be HTTPS on one of `hosts` or below it, or on the API's own origin. An upload is sent again
+        when its answer is lost: it has no effect until a further request makes use of it.
+        """
+        if not _trusted(url, self._wire.base_url, hosts):
+            raise ContractChangedError("the provider wants the upload on an unknown host; nothing was sent there.")
+        stranger = replace(self._wire.connector, headers={}, version=None, rate_limits=None, errors=_UPLOADS)
+        wire = replace(self._wire, connector=stranger, authorizer=None)
+        request = httpx.Request("POST", url, headers={"content-type": "application/octet-stream"}, content=content)
+        attempt = Attempt("POST", "(upload)")
+        await wire.exchange(Exchange(request, attempt, True, self._deadline, self._host, self._trail))
+
+    async def _send(self, method: str, path: str, route: str, **more: Unpack[Sending]) -> Response:
+        method = method.upper()
+        if self._effect is Effect.READ and method not in {*SAFE_METHODS, "POST"}:
+            raise ConfigurationError(f"a read tool may not send {method} {route}.")
+        request = _request(method, f"{self._wire.base_url}{path}", more)
+        safe = more.get("safe", method in SAFE_METHODS or self._effect is Effect.READ)
+        record = Attempt(method, route)
+        return await self._wire.exchange(Exchange(request, record, safe, self._deadline, self._host, self._trail))
+
+    async def _graphql(self, query: str, variables: Mapping[str, Any] | None) -> tuple[Any, Outcome]:
+        """What stands at `data`, and the outcome when that cannot be read. Without `data` nothing was executed."""
+        mutates = _mutates(query)
+        if mutates and self._effect is Effect.READ:
+            raise ConfigurationError("a read tool may not send a GraphQL mutation.")
+        path = self._wire.connector.graphql
+        body = {"query": query, "variables": dict(variables or {})}
+        response = await self._send("POST", path, path, json=body, safe=not mutates)
+        data, errors = look(response.data, "data"), look(response.data, "errors")
+        if as_list(errors):
+            if mutates and data is MISSING:
+                self._trail.changed -= 1
+            kind = OutcomeUnknownError if mutates and data is not MISSING else InvalidInputError
+            raise kind(
+                f"{self._wire.connector.name} refused the query.",
+                status=response.status,
+                provider_message=response.field("errors[0].message"),
+                provider_code=response.field("errors[0].type") or response.field("errors[0].extensions.code"),
+            )
+        return data, Outcome.APPLIED if mutates else Outcome.NOT_APPLIED
+
+    def _mapped(self, response: Response, into: Any, at: str, *, safe: bool = False) -> Any:
+        changed = not safe and response.method not in SAFE_METHODS and self._effect is not Effect.READ
+        outcome = Outcome.APPLIED if changed else Outcome.NOT_APPLIED
+        found = look(response.data, at) if at else response.data
+        if found is MISSING:
+            raise ContractChangedError(f"the provider's answer changed its shape: {at} is missing.", outcome=outcome)
+        return found if into is None else read(into, found, outcome=outcome)
+
+    def _paginator(self, pages: Paginator | None) -> Paginator:
+        paginator = pages or self._wire.connector.pages
+        if paginator is None:
+            raise ConfigurationError(f"connector {self._wire.connector.name} declares no pages=.")
+        return paginator
+
+    def _inside(self, target: str, path: str) -> str:
+        """A cursor's path, refused unless it is the tool's own resource or below it, however it is spelled."""
+        prefix = urlsplit(self._wire.base_url).path
+        own, plain = target.removeprefix(prefix), unquote(unquote(target))
+        below = own == path or (path != "/" and own.startswith(path.rstrip("/") + "/"))
+        climbs = not {".", ".."}.isdisjoint(re.split(r"[/\\]", plain))
+        if climbs or not below or not target.startswith(prefix) or not _PATH.fullmatch(own):
+            raise InvalidInputError(
+                "the cursor does not belong to this call.", next_step="Start again without a cursor."
+            )
+        return own
+
+    def _cursor(self, following: Place | None, current: str | None) -> str | None:
+        cursor = following.without(self._wire.secret_parameters).cursor() if following else None
+        if cursor is not None and cursor == current:
+            raise ContractChangedError("the provider's next page is the same page again; stopped.")
+        return cursor
+
+
+_UPLOADS = ErrorMap(
+    rules=(
+        Rule(
+            code="conflict",
+            status=(401, 403, 404, 409, 410),
+            message="{provider} no longer takes the upload at the address it gave.",
+            next_step="Make the same call again: it asks for a new address.",
+        ),
+    )
+)
+"""How hosts for uploads refuse. A 401 there is about the address and says nothing about our credentials."""
+
+
+def _trusted(url: str, base_url: str, hosts: Sequence[str]) -> bool:
+    """Parsed by the library that will send it: another parser could see another host in the same text."""
+    try:
+        target, own = httpx.URL(url), httpx.URL(base_url)
+    except httpx.InvalidURL:
+        return False
+    if target.userinfo:
+        return False
+    if (target.scheme, target.host, target.port) == (own.scheme, own.host, own.port):
+        return True
+    plain = re.fullmatch(r"[a-z0-9.-]+", target.host) is not None
+    known = plain and any(target.host == host or target.host.endswith(f".{host}") for host in hosts)
+    return known and target.scheme == "https" and target.port is None
+
+
+def _pairs(query: Query | None) -> list[tuple[str, str | int | float | bool | None]]:
+    pairs: list[tuple[str, str | int | float | bool | None]] = []
+    for name, value in (query or {}).items():
+        values = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        pairs += [(name, _text(each)) for each in values if each is not None]
+    return pairs
+
+
+def _text(value: Scalar) -> str:
+    plain = value.value if isinstance(value, Enum) else value
+    return str(plain).lower() if isinstance(plain, bool) else str(plain)
+
+
+def _request(method: str, url: str, more: Sending) -> httpx.Request:
+    try:
+        content, kind = _body(more.get("json"), more.get("form"))
+        headers = httpx.Headers(kind)
+        headers.update(more.get("headers") or {})
+        return httpx.Request(method, url, params=_pairs(more.get("query")) or None, headers=headers, content=content)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise InvalidInputError(
+            "the arguments do not fit into a request: too long for a URL, no valid text, or no finite number."
+        ) from error
+
+
+def _body(json: Any, form: Query | None) -> tuple[bytes | None, dict[str, str]]:
+    if form is not None:
+        return urlencode(_pairs(form)).encode(), {"content-type": "application/x-www-form-urlencoded"}
+    if json is None:
+        return None, {}
+    text = json_module.dumps(json, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode(), {"content-type": "application/json"}
+
+
+def _mutates(document: str) -> bool:
+    """Does a GraphQL document hold a mutation, wherever it stands? Comments, texts and selections are no operations."""
+    rest = re.sub(r'"""(?:.|\n)*?"""|"(?:[^"\\\n]|\\.)*"|#[^\n]*', " ", document)
+    found = 1
+    while found:
+        rest, found = re.subn(r"\{[^{}]*\}", " ", rest)
+    return re.search(r"(?<![\w$@])mutation\b", rest) is not None

@@ -1,0 +1,15 @@
+"""How much one request may take."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Bounds of one request: seconds for each phase, bytes of a decoded body, redirects followed."""
+
+    connect: float = 10.0
+    read: float = 30.0
+    write: float = 30.0
+    pool: float = 10.0
+    body: int = 10_000_000
+    redirects: int = 5

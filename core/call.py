@@ -1,0 +1,183 @@
+"""One call of one tool, and the straight walk it takes: an ordered, printable list of small stages."""
+
+import logging
+import shlex
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clew.core import audit
+from clew.core.api import Api
+from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connector import Effect, Tool
+from clew.core.deadline import Deadline
+from clew.core.errors import CallError, DeniedError, InternalError, Outcome, PermissionDeniedError
+from clew.core.host import Host, Question, SilentHost
+from clew.core.policy import Decision, Policy
+from clew.core.schema import Signature
+from clew.core.wire import Trail, Wire
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Call:
+    """A tool, its arguments as they came, whose credentials, and how long it may take.
+
+    `identity` is what the provider calls the account, `granted` the scopes it gave, None where nobody knows.
+    """
+
+    tool: Tool
+    arguments: Mapping[str, Any]
+    connection: Connection
+    wire: Wire
+    deadline: Deadline
+    host: Host = field(default_factory=SilentHost)
+    reference: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
+    typed: dict[str, Any] = field(default_factory=dict[str, Any])
+    trail: Trail = field(default_factory=Trail)
+    identity: str | None = None
+    granted: frozenset[str] | None = None
+
+
+Structured = dict[str, Any]
+Proceed = Callable[[Call], Awaitable[Structured]]
+Stage = Callable[[Call, Proceed], Awaitable[Structured]]
+
+
+class Suspend(BaseException):
+    """Not an error: the host must answer a question in another round, and the call then starts over.
+
+    Nothing has been changed when it is raised. It is no `Exception`, so no tool can catch it by accident.
+    """
+
+
+class Walk:
+    """The stages of a call, folded into one function. `str(walk)` prints them in order."""
+
+    def __init__(self, policy: Policy | None = None, sink: audit.Sink = audit.log_record) -> None:
+        self.policy = policy or Policy()
+        self.sink = sink
+        self.stages: Sequence[Stage] = (self.record, self.check, self.consent, self.run)
+
+    def __str__(self) -> str:
+        names = [stage.__name__ for stage in self.stages] + [f"  {stage.__name__}" for stage in Wire.stages()]
+        return "\n".join(names)
+
+    async def __call__(self, call: Call) -> Structured:
+        """Take the walk. Raises `CallError` and nothing else, but for cancellation and `Suspend`."""
+        return await self._from(0)(call)
+
+    def _from(self, position: int) -> Proceed:
+        async def proceed(call: Call) -> Structured:
+            return await self.stages[position](call, self._from(position + 1))
+
+        return proceed
+
+    async def record(self, call: Call, proceed: Proceed) -> Structured:
+        """Every call leaves a record; faults of ours become `internal` with a reference to the log."""
+        tool, connection = call.tool, call.connection
+        record = audit.Record(
+            call.reference, tool.connector, tool.name, tool.effect, connection.account, connection.tenant, audit.now()
+        )
+        record.identity = call.identity
+        started = time.monotonic()
+        try:
+            result = await proceed(call)
+            record.outcome = Outcome.APPLIED if call.trail.changed else Outcome.NOT_APPLIED
+            return result
+        except CallError as error:
+            raise self._settled(error, call, record) from error.__cause__
+        except Suspend:
+            record.code, record.outcome = "asked", Outcome.NOT_APPLIED
+            raise
+        except Exception as error:
+            log.exception("call %s of %s.%s failed", call.reference, tool.connector, tool.name)
+            fault = InternalError(f"{tool.name} failed inside the connector.", outcome=call.trail.outcome())
+            raise self._settled(fault, call, record) from error
+        except BaseException:
+            record.code, record.outcome = "cancelled", call.trail.outcome()
+            raise
+        finally:
+            call.trail.closed = True
+            record.seconds = round(time.monotonic() - started, 4)
+            record.attempts = call.trail.attempts
+            self._kept(record)
+
+    def _kept(self, record: audit.Record) -> None:
+        """What happened has happened: a sink that fails must not turn it into an error."""
+        try:
+            self.sink(record)
+        except Exception:
+            log.exception("the record of call %s could not be kept", record.reference)
+
+    @staticmethod
+    def _settled(error: CallError, call: Call, record: audit.Record) -> CallError:
+        """The error with its reference, and with the outcome of the whole call rather than of its last request."""
+        if error.outcome is Outcome.NOT_APPLIED and call.trail.outcome() is Outcome.UNKNOWN:
+            error.outcome = Outcome.UNKNOWN
+            error.next_step = "Part of this action has happened. Read the current state before doing anything else."
+        error.reference = call.reference
+        record.code, record.outcome = error.code, error.outcome
+        return error
+
+    async def check(self, call: Call, proceed: Proceed) -> Structured:
+        """Arguments are checked against the schema and typed, and the scopes against those that were granted."""
+        call.typed = call.tool.signature.check(call.arguments)
+        missing = call.tool.lacks(call.granted)
+        if missing:
+            raise PermissionDeniedError(
+                f"{call.tool.name} needs {', '.join(missing)}, which the account {call.connection.account!r} was not "
+                "granted.",
+                next_step=_wider(call, missing),
+            )
+        return await proceed(call)
+
+    async def consent(self, call: Call, proceed: Proceed) -> Structured:
+        """Allow, refuse, or ask a person, who sees the object as we fetched it. No answer is a no."""
+        decision = self.policy.decide(call.tool)
+        asking = call.wire.connector.asking.get(call.tool.name)
+        if decision is Decision.ALLOW and asking is not None and asking.when(call.typed):
+            decision = Decision.ASK
+        if decision is Decision.DENY:
+            raise DeniedError(f"the policy of this server does not allow {call.tool.name}.")
+        if decision is Decision.ASK and not await self._confirmed(call):
+            raise DeniedError(f"the person declined {call.tool.name}; nothing was changed.")
+        return await proceed(call)
+
+    async def _confirmed(self, call: Call) -> bool:
+        """Ask, with the call's clock stopped while the person thinks."""
+        question = await self._question(call)
+        left = call.deadline.remaining()
+        agreed = await call.host.confirm(question) is True
+        call.deadline = Deadline.after(max(left, 0.001))
+        return agreed
+
+    @staticmethod
+    async def _question(call: Call) -> Question:
+        preview: Structured = {}
+        asking = call.wire.connector.asking.get(call.tool.name)
+        shows = call.tool.preview or (asking.preview if asking else None)
+        if shows is not None:
+            signature = Signature(shows, shows.__name__)
+            taken = {name: value for name, value in call.typed.items() if name in signature.parameters}
+            shown = await shows(Api(call.wire, call.deadline, call.trail, Effect.READ, call.host), **taken)
+            preview = signature.structured(shown)
+        plain = call.tool.signature.model.model_validate(call.typed).model_dump(mode="json", exclude_none=True)
+        return Question(call.tool.name, call.tool.description, call.connection, plain, preview, call.identity)
+
+    async def run(self, call: Call, proceed: Proceed) -> Structured:
+        """The tool function itself, and its result as plain data."""
+        api = Api(call.wire, call.deadline, call.trail, call.tool.effect, call.host)
+        return call.tool.signature.structured(await call.tool.function(api, **call.typed))
+
+
+def _wider(call: Call, missing: Sequence[str]) -> str:
+    """The login that asks for everything granted so far and for what this tool lacks."""
+    where = call.connection
+    scopes = ",".join([*sorted(call.granted or ()), *missing])
+    words = ["clew", "auth", "login", where.connector, "--account", where.account, "--scopes", scopes]
+    words += ["--tenant", where.tenant] if where.tenant != LOCAL_TENANT else []
+    return f"Ask the person to run: {shlex.join(words)}"

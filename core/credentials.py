@@ -1,0 +1,35 @@
+"""What core needs from auth, as protocols that core owns."""
+
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Authorizer(Protocol):
+    """Puts one connection's credential on requests and renews it when the provider refuses it."""
+
+    async def apply(self, request: "httpx.Request") -> str:
+        """Put the credential on `request` and return its generation, an opaque tag that is never secret.
+
+        Called before every attempt, after every wait, so the credential is decrypted only for the request that
+        needs it. Refreshes a token that is about to expire. Raises `AuthRevokedError` when no credential can be had
+        without a person, `TransientError` when the authorization server is out.
+        """
+        ...
+
+    async def renew(self, generation: str) -> None:
+        """Replace the credential that the provider has just refused, unless somebody already has.
+
+        Returns when a different generation is in place. Raises `AuthRevokedError` when the credential cannot be
+        renewed without a person, `TransientError` when the authorization server is out.
+        """
+        ...
+
+
+@runtime_checkable
+class Scheme(Protocol):
+    """How a connector authenticates, declared as data. `clew.auth.schemes` has the kinds."""
+
+    kind: ClassVar[str]
+    """The word for people and files: `oauth2`, `bearer`, `api_key`, `basic`."""

@@ -1,0 +1,331 @@
+"""The PostgreSQL engine (13 or later): one store for many machines, with the SQL that is written for SQLite.
+
+A write takes an advisory lock of the whole database, so a transaction excludes every other writer exactly as in SQLite;
+single statements share that lock among themselves. Needs the extra `postgres` and connections of its own: a pooler
+between must be in session mode.
+"""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import Any, Self, TypeVar
+
+from clew.core.database import Row, Transaction, Value, run_steps, to_the_end
+from clew.core.errors import (
+    CallError,
+    ConfigurationError,
+    InternalError,
+    OutcomeUnknownError,
+    Retry,
+    TransientError,
+    quote,
+)
+from clew.core.secret import Secret
+
+try:
+    import psycopg
+    from psycopg import conninfo
+    from psycopg_pool import AsyncConnectionPool
+except ImportError:  # pragma: no cover - the extra is always there where coverage is taken
+    raise ConfigurationError("A postgresql:// database needs one more package: pip install 'clew[postgres]'") from None
+
+T = TypeVar("T")
+_Connection = psycopg.AsyncConnection[Row]
+
+READERS, WRITERS = 8, 4
+"""How many connections one process takes at most for reads and for writes."""
+
+# One round trip. A writer that falls asleep inside its transaction loses it and the lock after a minute; where the
+# server would confirm a commit before it is durable, it is told not to.
+_BEGIN = """BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+SET LOCAL lock_timeout = '{patience}ms';
+SET LOCAL idle_in_transaction_session_timeout = '60s';
+SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
+SELECT pg_advisory_xact_lock{shared}(1668048247);
+SELECT pg_current_xact_id()::text"""
+_DEFAULTS: dict[str, Any] = {"connect_timeout": 10, "tcp_user_timeout": 20_000, "application_name": "clew"}
+_MIGRATIONS = "CREATE TABLE IF NOT EXISTS clew_migrations (component TEXT PRIMARY KEY, version BIGINT NOT NULL)"
+
+
+class PostgresDatabase:
+    """A `Database` on a PostgreSQL server; an instance belongs to the event loop that opened it."""
+
+    def __init__(self, address: Secret, patience_seconds: float) -> None:
+        self._arguments, self._password = _parse(address)
+        self._patience = patience_seconds
+        self._lock = asyncio.Lock()
+        self._owner: asyncio.Task[Any] | None = None
+        self._reads = self._pool(READERS, _make_read_only)
+        self._writes = self._pool(WRITERS, None)
+
+    @classmethod
+    async def open(cls, address: Secret, *, patience_seconds: float = 10.0) -> Self:
+        """Connect; `patience_seconds` is how long a write waits for others' writes and anything for the server.
+
+        Raises `ConfigurationError` with the server's words, never with the password.
+        """
+        database = cls(address, patience_seconds)
+        try:
+            async with await psycopg.AsyncConnection.connect(**database._connect(), autocommit=True) as connection:
+                cursor = await connection.execute("SELECT to_regclass('clew_migrations')")
+                there = await cursor.fetchone() != (None,)
+            await database._reads.open()
+            await database._writes.open()
+            if not there:
+                async with database.transaction() as tx:
+                    await tx.execute(_MIGRATIONS)
+        except (psycopg.Error, CallError) as error:
+            await database.close()
+            why = quote(str(error).strip().splitlines()[-1]).rstrip(".")
+            raise ConfigurationError(f"The database {database} cannot be used: {why}.") from None
+        return database
+
+    def __str__(self) -> str:
+        """The address without user and password."""
+        at = self._arguments
+        return f"postgresql://{at.get('host', 'localhost')}/{at.get('dbname', '')}"
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._reads.close()
+        await self._writes.close()
+
+    async def now(self) -> float:
+        """The server's clock, the one that all machines share."""
+        row = await self.fetch_one("SELECT extract(epoch FROM clock_timestamp())::float8")
+        assert row is not None
+        return float(row[0])
+
+    async def migrate(self, component: str, steps: Sequence[str]) -> None:
+        """Run the missing steps in one transaction; of many machines one does it while the others wait."""
+        await run_steps(self, component, [re.sub(r"\bBLOB\b", "BYTEA", step) for step in steps])
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Transaction]:
+        """BEGIN, the lock, … COMMIT. A commit whose answer is lost is looked up at the server (`pg_xact_status`).
+
+        Only when that cannot be done in time it ends in `OutcomeUnknownError`: read before you write again.
+        """
+        self._check_owner()
+        async with self._lock:
+            self._owner = asyncio.current_task()
+            try:
+                async with self._writing(shared="") as statements:
+                    yield statements
+            finally:
+                self._owner = None
+
+    async def execute(self, sql: str, *parameters: Value) -> int:
+        """Run one statement in its own durable transaction."""
+        self._check_owner()
+        async with self._writing(shared="_shared") as statements:
+            return await statements.execute(sql, *parameters)
+
+    async def fetch_one(self, sql: str, *parameters: Value) -> Row | None:
+        """Return the first row of a read, or None."""
+        return await self._read(lambda statements: statements.fetch_one(sql, *parameters))
+
+    async def fetch_all(self, sql: str, *parameters: Value) -> list[Row]:
+        """Return every row of a read."""
+        return await self._read(lambda statements: statements.fetch_all(sql, *parameters))
+
+    def _check_owner(self) -> None:
+        if self._owner is not None and self._owner is asyncio.current_task():
+            raise RuntimeError("this task is already in a transaction: use the one it has")
+
+    async def _read(self, job: Callable[["_Statements"], Awaitable[T]]) -> T:
+        """Run a read; when the server has gone away (it was restarted), once more on a new connection."""
+        with self._explained():
+            try:
+                async with self._reads.connection() as connection:
+                    return await job(_Statements(connection))
+            except psycopg.Error as error:
+                if not _lost(error):
+                    raise
+                await self._reads.check()
+            async with self._reads.connection() as connection:
+                return await job(_Statements(connection))
+
+    @asynccontextmanager
+    async def _writing(self, *, shared: str) -> AsyncGenerator["_Statements"]:
+        begin = _BEGIN.format(patience=int(self._patience * 1000), shared=shared).encode()
+        connection, transaction_id = await self._begin(begin)
+        statements = _Statements(connection)
+        try:
+            with self._explained():
+                yield statements
+            statements.ended = True
+            await to_the_end(self._commit(connection, transaction_id))
+        finally:
+            statements.ended = True
+            await to_the_end(self._give_back(connection))
+
+    async def _begin(self, sql: bytes) -> tuple[_Connection, str]:
+        """A connection with the transaction open and the lock taken; repeated once, for nothing has happened yet."""
+        with self._explained():
+            try:
+                return await self._begin_once(sql)
+            except psycopg.Error as error:
+                if not _lost(error):
+                    raise
+                await self._writes.check()
+            return await self._begin_once(sql)
+
+    async def _begin_once(self, sql: bytes) -> tuple[_Connection, str]:
+        connection = await self._writes.getconn()
+        try:
+            cursor = await connection.execute(sql)
+            while cursor.nextset():
+                pass
+            row = await cursor.fetchone()
+        except BaseException:
+            await to_the_end(self._give_back(connection))
+            raise
+        assert row is not None
+        return connection, str(row[0])
+
+    async def _give_back(self, connection: _Connection) -> None:
+        """Undo what was not committed and return the connection; a broken one is replaced by the pool."""
+        with contextlib.suppress(psycopg.Error):
+            await connection.rollback()
+        await self._writes.putconn(connection)
+
+    async def _commit(self, connection: _Connection, transaction_id: str) -> None:
+        with self._explained():
+            try:
+                cursor = await connection.execute("COMMIT")
+            except psycopg.Error as error:
+                if not _lost(error):
+                    raise
+                await self._look_up(transaction_id)
+                return
+        if cursor.statusmessage != "COMMIT":
+            raise RuntimeError("a statement of this transaction failed, so nothing of it was written")
+
+    async def _look_up(self, transaction_id: str) -> None:
+        """Ask the server how a transaction ended whose commit it did not answer."""
+        give_up_at = time.monotonic() + self._patience
+        while True:
+            status: str | None = "no answer"
+            with contextlib.suppress(TransientError):
+                row = await self.fetch_one("SELECT pg_xact_status(?::text::xid8)", transaction_id)
+                status = row[0] if row else None
+            if status == "committed":
+                return
+            if status == "aborted":
+                raise TransientError(f"The connection to {self} was lost; nothing was written.")
+            if status is None or time.monotonic() > give_up_at:
+                raise OutcomeUnknownError(f"The connection to {self} was lost during a commit; it may have happened.")
+            await asyncio.sleep(0.05)
+
+    def _connect(self) -> dict[str, Any]:
+        password = {} if self._password is None else {"password": self._password.reveal()}
+        return (
+            {"connect_timeout": 10, "tcp_user_timeout": 20_000, "application_name": "clew"} | self._arguments | password
+        )
+
+    def _pool(
+        self, size: int, configure: Callable[[_Connection], Awaitable[None]] | None
+    ) -> AsyncConnectionPool[_Connection]:
+        # The keywords are made at each connect: nothing that holds the pool holds the password in the clear.
+        return AsyncConnectionPool(
+            kwargs=lambda: {**self._connect(), "autocommit": True},
+            min_size=0,
+            max_size=size,
+            open=False,
+            configure=configure,
+            timeout=self._patience,
+            name="clew",
+        )
+
+    @contextlib.contextmanager
+    def _explained(self) -> Generator[None]:
+        """Turn a fault of the store into ours; a fault of our SQL stays what it is."""
+        try:
+            yield
+        except psycopg.Error as error:
+            if error.sqlstate in _BUSY:
+                message = f"Others have been writing to {self} for too long; nothing was written."
+                raise TransientError(message) from error
+            if _lost(error):
+                raise TransientError(f"The database {self} cannot be reached; nothing was written.") from error
+            sentence = _FAULTS.get(error.sqlstate or "")
+            if sentence is None:
+                raise
+            next_step = "Ask the person who runs the server to repair its storage, then make the same call again."
+            raise InternalError(sentence.format(self), next_step=next_step, retry=Retry.AFTER_HUMAN) from error
+
+
+class _Statements:
+    """The statements of one connection, with `?` for parameters."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self.ended = False
+
+    async def execute(self, sql: str, *parameters: Value) -> int:
+        return (await self._run(sql, parameters)).rowcount
+
+    async def fetch_one(self, sql: str, *parameters: Value) -> Row | None:
+        return await (await self._run(sql, parameters)).fetchone()
+
+    async def fetch_all(self, sql: str, *parameters: Value) -> list[Row]:
+        return await (await self._run(sql, parameters)).fetchall()
+
+    async def _run(self, sql: str, parameters: Sequence[Value]) -> psycopg.AsyncCursor[Row]:
+        if self.ended:
+            raise RuntimeError("this transaction has ended")
+        return await self._connection.execute(_translated(sql), parameters)
+
+
+@lru_cache(maxsize=512)
+def _translated(sql: str) -> bytes:
+    """`?` becomes psycopg's `%s`, except in quotes."""
+    parts = re.split(r"('(?:[^']|'')*')", sql.replace("%", "%%"))
+    return "".join(part if part[:1] == "'" else part.replace("?", "%s") for part in parts).encode()
+
+
+def _parse(address: Secret) -> tuple[dict[str, Any], Secret | None]:
+    """The address as keywords and the password apart. `PGPASSWORD`, `PGPASSFILE` and a service file work as well."""
+    try:
+        arguments: dict[str, Any] = conninfo.conninfo_to_dict(address.reveal())
+    except psycopg.Error:
+        arguments = {}
+    if not arguments:  # the driver's own words repeat the address
+        raise ConfigurationError("The database address is not of the form postgresql://user@host:5432/name.")
+    if "@" in f"{arguments.get('host')} {arguments.get('dbname')}" or not re.fullmatch(
+        r"[\d,]*", arguments.get("port", "")
+    ):
+        # Parts of the password have become host, port or name; neither they nor a dump of this frame may show.
+        arguments.clear()
+        raise ConfigurationError(
+            "Write @ as %40, / as %2F, : as %3A, ? as %3F and # as %23 in the database's password."
+        )
+    password = arguments.pop("password", None)
+    return arguments, None if password is None else Secret(password)
+
+
+async def _make_read_only(connection: _Connection) -> None:
+    await connection.execute("SET default_transaction_read_only = on")
+
+
+def _lost(error: psycopg.Error) -> bool:
+    """The connection is gone or was never made: shutdown, restart, network, too many clients, put to sleep."""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return error.sqlstate[:2] == "08" or error.sqlstate in _GONE
+
+
+_GONE = {"57P01", "57P02", "57P03", "57P05", "53300", "25P03"}
+_BUSY = {"55P03", "57014", "40P01", "40001"}
+_FAULTS = {
+    "53100": "The disk that holds {} is full; nothing was written.",
+    "58030": "The disk that holds {} reports a fault; nothing was written.",
+    "25006": "The database {} is read-only; nothing was written.",
+    "XX001": "The database {} is damaged.",
+    "XX002": "The database {} is damaged.",
+}

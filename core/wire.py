@@ -1,0 +1,331 @@
+"""One request's way to the provider and back: the stages below a tool function.
+
+    pin        the API version and the fixed headers are on the request
+    limit      a moment is reserved in every shared budget and waited for, or the agent is told when there is one
+    authorize  the credential is on the request; decrypted here and nowhere earlier
+    send       over the wire, bounded in time and size
+    learn      what the answer says about budgets and deprecations is remembered
+    judge      one code and one outcome; only success goes on
+
+Trying again runs the list again from `limit`, so the credential is applied anew after every wait.
+"""
+
+import asyncio
+import base64
+import binascii
+import shlex
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import httpx
+
+from clew.core.audit import Attempt
+from clew.core.connection import Connection
+from clew.core.connector import Connector
+from clew.core.credentials import Authorizer
+from clew.core.deadline import Deadline
+from clew.core.errors import AuthExpiredError, AuthRevokedError, CallError, Code, Outcome
+from clew.core.host import Host
+from clew.core.limiter import Limiter, Pass, Sending
+from clew.core.limits import retry_after
+from clew.core.outcomes import judge, lost
+from clew.core.response import Response
+from clew.core.retry import RetryBudget, RetryPolicy, Sleep, retrying
+from clew.core.secret import Secret
+from clew.core.transport import send
+from clew.core.versions import Notices
+
+AGENT = "clew/0.1"
+
+_DEFAULTS = {"user-agent": AGENT, "accept": "application/json", "accept-encoding": "gzip"}
+
+
+@dataclass(slots=True)
+class Trail:
+    """What one call has done so far: its requests, how many of them changed or may have changed the world, and how many
+    that may do so are on their way with their end not known yet. Once it is `closed`, nothing leaves for the call.
+    `background` work leaves the provider's budgets to calls that somebody waits for."""
+
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    changed: int = 0
+    in_flight: int = 0
+    closed: bool = False
+    background: bool = False
+
+    def outcome(self) -> Outcome:
+        """The outcome if the call ended here without an answer."""
+        return Outcome.UNKNOWN if self.changed or self.in_flight else Outcome.NOT_APPLIED
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what became of it. `attempt.route` is the path template: what budgets and records go by.
+
+    `safe` says that the request cannot change anything at the provider. `secrets` are the credential's parts as they
+    stand on the request, to be taken out of what the provider says about it.
+    """
+
+    request: httpx.Request
+    attempt: Attempt
+    safe: bool
+    deadline: Deadline
+    host: Host
+    trail: Trail
+    generation: str = ""
+    secrets: tuple[Secret, ...] = ()
+    in_flight: bool = False
+    response: Response | None = None
+    room: Pass | None = None
+
+    def again(self) -> "Exchange":
+        """The same request, fresh: nothing of an earlier attempt stays on it."""
+        old = self.request
+        request = httpx.Request(old.method, old.url, headers=old.headers, content=old.content)
+        fresh = Attempt(old.method, self.attempt.route)
+        return Exchange(request, fresh, self.safe, self.deadline, self.host, self.trail)
+
+    def landed(self, *, changed: bool) -> None:
+        """The end of this request is known."""
+        if self.in_flight:
+            self.in_flight = False
+            self.trail.in_flight -= 1
+            self.trail.changed += changed
+
+    def hide(self, text: str) -> str:
+        """`text` without the credential: some providers repeat a refused key in their answer."""
+        for secret in self.secrets:
+            text = text.replace(secret.reveal(), "[secret]")
+        return text
+
+
+_PROVIDER_GONE = (httpx.NetworkError, httpx.ConnectTimeout, httpx.ReadTimeout, httpx.RemoteProtocolError)
+"""Faults that speak of the provider's host, not of one request or of us."""
+
+_BACKEND_GONE = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529})
+"""Statuses of an edge with nothing behind it."""
+
+WireStage = Callable[["Wire", Exchange], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Wire:
+    """One connection's way to its provider. Shared by all calls of the connection in this process."""
+
+    connector: Connector
+    connection: Connection
+    authorizer: Authorizer | None
+    client: httpx.AsyncClient
+    base_url: str = ""
+    limiter: Limiter = field(default_factory=Limiter)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    notices: Notices = field(default_factory=Notices)
+    sleep: Sleep = asyncio.sleep
+    retries: RetryBudget = field(default_factory=RetryBudget)
+    secret_parameters: set[str] = field(default_factory=set[str])
+
+    def __post_init__(self) -> None:
+        self.base_url = (self.base_url or self.connector.base_url).rstrip("/")
+
+    @staticmethod
+    def stages() -> Sequence[WireStage]:
+        """The stages in their order."""
+        return (Wire.pin, Wire.limit, Wire.authorize, Wire.send, Wire.learn, Wire.judge)
+
+    async def exchange(self, exchange: Exchange) -> Response:
+        """Send a request until it is answered, within its deadline. Raises `CallError` for everything but success.
+
+        A refused credential is renewed once and never sent again: loops lock accounts.
+        """
+        refused: tuple[str, AuthExpiredError] | None = None
+        renewed = False
+
+        async def attempt(number: int) -> Response:
+            nonlocal refused, renewed
+            if refused is None:
+                trial = exchange.again()
+                try:
+                    return await self._once(trial)
+                except AuthExpiredError as error:
+                    if renewed:
+                        raise self._revoked(error, "not even renewed ones") from error
+                    refused = trial.generation, error
+            await self._renew(*refused)
+            refused, renewed = None, True
+            try:
+                return await self._once(exchange.again())
+            except AuthExpiredError as error:
+                raise self._revoked(error, "not even renewed ones") from error
+
+        async def pause(seconds: float) -> None:
+            if seconds >= 1:
+                await exchange.host.progress(f"waiting {seconds:.0f} s before asking {self.connector.name} again")
+            await self.sleep(seconds)
+
+        spend = self.retries.of(self.connector.name)
+        return await retrying(attempt, policy=self.retry, deadline=exchange.deadline, sleep=pause, spend=spend)
+
+    async def _once(self, exchange: Exchange) -> Response:
+        exchange.trail.attempts.append(exchange.attempt)
+        try:
+            for stage in self.stages():
+                await stage(self, exchange)
+        except CallError as error:
+            exchange.attempt.code = error.code
+            exchange.landed(changed=error.outcome is not Outcome.NOT_APPLIED)
+            raise
+        finally:
+            await self.limiter.leave(exchange.room)
+        assert exchange.response is not None
+        exchange.landed(changed=True)
+        return exchange.response
+
+    async def _renew(self, generation: str, refused: AuthExpiredError) -> None:
+        if self.authorizer is None:
+            raise self._revoked(refused, "none are set") from refused
+        await self.authorizer.renew(generation)
+
+    @property
+    def _connect_again(self) -> str:
+        return f"Ask the person to run: clew auth set {self.connector.name} --account {self.connection.account}"
+
+    def _revoked(self, refused: AuthExpiredError, why: str) -> AuthRevokedError:
+        name, account = self.connector.name, self.connection.account
+        return AuthRevokedError(
+            f"{name} does not accept the credentials of account {account!r}, {why}.",
+            next_step=self._connect_again,
+            status=refused.status,
+            provider_code=refused.provider_code,
+            provider_message=refused.provider_message,
+            request_id=refused.request_id,
+        )
+
+    async def pin(self, exchange: Exchange) -> None:
+        """Pin the version and set the fixed headers."""
+        request, version = exchange.request, self.connector.version
+        for name, value in (*self.connector.headers.items(), *_DEFAULTS.items()):
+            request.headers.setdefault(name, value)
+        if version is not None and version.header:
+            request.headers[version.header] = version.value
+        elif version is not None and version.parameter:
+            request.url = request.url.copy_set_param(version.parameter, version.value)
+
+    async def limit(self, exchange: Exchange) -> None:
+        """Reserve a moment in every budget and sleep until it comes, or say when there will be room."""
+        exchange.room, waited = await self.limiter.enter(
+            self.connector.declared,
+            self._sending(exchange),
+            deadline=exchange.deadline,
+            sleep=self.sleep,
+            tell=exchange.host.progress,
+        )
+        exchange.attempt.waited += waited
+
+    def _sending(self, exchange: Exchange) -> Sending:
+        return Sending(self._principal, exchange.attempt.route, exchange.request, exchange.trail.background)
+
+    @property
+    def _principal(self) -> str:
+        return f"{self.connection.tenant}/{self.connection.account}"
+
+    async def authorize(self, exchange: Exchange) -> None:
+        """Apply the credential."""
+        if self.authorizer is None:
+            return
+        request = exchange.request
+        headers, query = request.headers.copy(), request.url.params
+        exchange.generation = await self.authorizer.apply(request)
+        added = {name: value for name, value in request.url.params.items() if query.get(name) != value}
+        self.secret_parameters.update(added)
+        values = [value for name, value in request.headers.items() if headers.get(name) != value]
+        exchange.secrets = tuple(Secret(part) for part in _parts([*values, *added.values()]))
+
+    async def send(self, exchange: Exchange) -> None:
+        """Send and read the answer."""
+        if exchange.trail.closed:  # by a task that the tool left behind: what was told about the call must stay true
+            raise lost("the call has ended", left=False, safe=exchange.safe, provider=self.connector.name)
+        if not exchange.safe:
+            exchange.in_flight = True
+            exchange.trail.in_flight += 1
+        try:
+            response = await send(
+                self.client,
+                exchange.request,
+                bounds=self.connector.bounds,
+                deadline=exchange.deadline,
+                safe=exchange.safe,
+                provider=self.connector.name,
+            )
+        except CallError as error:
+            if isinstance(error.__cause__, _PROVIDER_GONE):
+                assert exchange.room is not None
+                await self.limiter.failed(exchange.room)
+            raise
+        exchange.attempt.status = response.status
+        exchange.response = replace(response, url=_without(response.url, self.secret_parameters))
+
+    async def learn(self, exchange: Exchange) -> None:
+        """Remember what the answer's headers say."""
+        assert exchange.response is not None
+        headers = exchange.response.headers
+        self.notices.observe(self.connector.name, headers)
+        if exchange.response.status not in _BACKEND_GONE:
+            assert exchange.room is not None
+            await self.limiter.answered(
+                self.connector.declared, self._sending(exchange), exchange.room, headers, exchange.response.data
+            )
+
+    async def judge(self, exchange: Exchange) -> None:
+        """Raise what the answer means, if it is not success."""
+        assert exchange.response is not None
+        error = judge(
+            exchange.response,
+            errors=self.connector.errors,
+            safe=exchange.safe,
+            provider=self.connector.name,
+            hide=exchange.hide,
+        )
+        if error is None:
+            return
+        if error.code is Code.AUTH_REVOKED and error.next_step == AuthRevokedError.default_next:
+            error.next_step = self._connect_again
+        error.next_step = error.next_step.replace("{account}", shlex.quote(self.connection.account))
+        assert exchange.room is not None
+        facts = self.connector.declared, self._sending(exchange)
+        if error.code is Code.RATE_LIMITED:
+            if retry_after(exchange.response.headers) is None:
+                known = await self.limiter.left(*facts, exchange.room)
+                error.retry_after = known or error.retry_after or 1.0
+            await self.limiter.refused(*facts, exchange.room, error.retry_after or 0.0)
+        elif error.status in _BACKEND_GONE:
+            await self.limiter.failed(exchange.room)
+        raise error
+
+
+def _parts(values: Iterable[str]) -> list[str]:
+    """What must not come back of applied credentials: each value, its last word (`Bearer …`), a password in `Basic …`.
+
+    Longest first; parts under 6 characters would tear ordinary words apart.
+    """
+    found: set[str] = set()
+    for value in values:
+        word = value.rpartition(" ")[2]
+        found |= {value, word}
+        if value.lower().startswith("basic "):
+            found |= set(_opened(word).split(":", 1))
+    return sorted((part for part in found if len(part) >= 6), key=len, reverse=True)
+
+
+def _opened(word: str) -> str:
+    try:
+        return base64.b64decode(word).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _without(url: str, parameters: set[str]) -> str:
+    """`url` without the query parameters that carry a credential."""
+    if not parameters:
+        return url
+    whole = httpx.URL(url)
+    kept = [(name, value) for name, value in whole.params.multi_items() if name not in parameters]
+    return str(whole.copy_with(params=kept))

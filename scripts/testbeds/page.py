@@ -1,0 +1,127 @@
+"""The page `docs/tested-with.md`: what was run, with which versions, what came out, and what that does not prove."""
+
+import importlib.metadata
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from testbeds.report import Report, Row, grouped
+
+WHAT: Mapping[str, str] = {
+    "clew": "this",
+    "mcp": "the SDK that the server runs on, and the client that drives it where no host is named",
+    "Python": "on {system}",
+    "node": "runs what follows",
+    "emulate": "a GitHub, a Google and a Slack that keep state",
+    "@stoplight/prism-cli": "checks requests against an OpenAPI description",
+    "@octokit/openapi": "GitHub's own OpenAPI description (api.github.com)",
+    "@modelcontextprotocol/inspector": "the protocol's own client for looking at servers",
+    "@anthropic-ai/claude-code": "an agent host",
+}
+TITLES: Mapping[str, tuple[str, str]] = {
+    "github": (
+        "The GitHub connector against a GitHub with state (emulate)",
+        "Every tool is called by the MCP client, through `clew serve github`, over both transports and in both "
+        "protocol eras, each on a repository of its own. The token was stored by `clew auth set github` from standard "
+        "input. What a tool wrote is read back; questions to the person are answered by the client.",
+    ),
+    "google": (
+        "Google Calendar against a Google with state (emulate)",
+        "`clew auth login google_calendar` logs in with PKCE, a script playing the browser; then every tool is called "
+        "by the MCP client through `clew serve google_calendar`, in both protocol eras. emulate has no way to read or "
+        "change one event and no etags: checks marked (annex) are answered from its list by a server of the test's.",
+    ),
+    "slack": (
+        "The Slack connector against a Slack with state (emulate)",
+        "The same for every tool of Slack but `search_messages`: emulate has no search. Each way has a channel of its "
+        "own; an upload takes its three steps on one host.",
+    ),
+    "prism": (
+        "Every request against GitHub's own description (Prism)",
+        "Every tool is called with the fewest and with the most arguments. Each request is judged three times: by "
+        "Prism, by the same description once more (Prism lets some bodies and all unknown names pass), and for the "
+        "headers that GitHub's guides ask for. A row is ok when all that is clean and the tool took the answer.",
+    ),
+    "inspector": (
+        "MCP Inspector's command line",
+        "It starts `clew serve` itself or connects over HTTP, lists with `--strict` (its lint of schemas for "
+        "portability, no finding allowed), and calls. It checks results against the output schema.",
+    ),
+    "claude": (
+        "Claude Code",
+        "`claude mcp add` and `claude mcp list` with an empty home, no account and no network.",
+    ),
+}
+NOT_PROVEN: Sequence[str] = (
+    "**GitHub itself.** No request left the machine. Where emulate or the description differ from GitHub, so may clew.",
+    "**Google itself.** emulate's Google takes any OAuth client and its secret unseen, grants every scope, ignores "
+    "client-chosen ids, has no sync tokens, limits or expiring access tokens, and sends no mail. What Google's "
+    "refusals mean is tested with recorded answers only.",
+    "**Refused credentials.** emulate accepts any token; expiry, missing rights and single sign-on are tested with "
+    "recorded answers only.",
+    "**Some answers.** emulate has no workflow runs, no file lists of pull requests and no secondary rate limits, and "
+    "gives a directory in another form than the one we ask for; merge conflicts were not tried. Prism's answers are "
+    "examples.",
+    "**Three gaps of the description.** It says `application/json` where GitHub's guides ask for its own media type, "
+    "and has no way to write a file's path with slashes: Prism is told `application/json` and `%2F`. Two of its "
+    "examples are not what it describes; they are mended on the way, links in answers lead back to the test, and one "
+    "answer stands in for a file too large to come at once.",
+    "**A model.** Nothing here says how well an agent uses the tools, or how a host shows results and errors to it.",
+    "**A person.** Questions are answered by the test's client; the Inspector's command line cannot ask, and Claude "
+    "Code is not asked to call anything.",
+    "**TLS, proxies, real networks.** Everything runs on 127.0.0.1 without TLS.",
+    "**Other hosts and systems.** What is not named above was not run.",
+)
+
+
+def own_versions() -> dict[str, str]:
+    """The versions of what runs here."""
+    mine = {name: importlib.metadata.version(name) for name in ("clew", "mcp")}
+    return {**mine, "Python": platform.python_version()}
+
+
+def render(report: Report) -> str:
+    """The page as Markdown."""
+    failed = sum(not row.ok for row in report.rows)
+    parts = [
+        "# Tested with",
+        "<!-- Written by `scripts/tested-with --write`; do not edit. -->",
+        "What clew was run against that nobody here wrote. Run it again with `scripts/tested-with`; it installs what "
+        "it needs into `.cache/testbeds`, takes some minutes, and asks for nothing but npm.",
+        f"Run on {datetime.now(UTC):%Y-%m-%d}: {len(report.rows)} checks, {failed or 'none'} failed.",
+        _versions(report.versions),
+    ]
+    for bed, (title, text) in TITLES.items():
+        rows = [row for row in report.rows if row.bed == bed]
+        parts += [f"## {title}", text, _table(rows)]
+    parts += ["## Not proven here", "\n".join(f"- {each}" for each in NOT_PROVEN)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    told = {
+        name: (versions.get(name, "did not run"), what.format(system=platform.system())) for name, what in WHAT.items()
+    }
+    lines = [f"| {name} | {version} | {what} |" for name, (version, what) in told.items()]
+    return "\n".join(["| software | version | what it is |", "| --- | --- | --- |", *lines])
+
+
+def _table(rows: Sequence[Row]) -> str:
+    ways = list(dict.fromkeys(row.way for row in rows))
+    lines = [f"| check | {' | '.join(ways)} | seen |", f"| --- |{' --- |' * len(ways)} --- |"]
+    for check, by_way in grouped(rows).items():
+        cells = [_cell(by_way.get(way)) for way in ways]
+        told = next((row for row in by_way.values() if not row.ok), next(iter(by_way.values())))
+        lines.append(f"| {check} | {' | '.join(cells)} | {_plain(told.detail)} |")
+    return "\n".join(lines)
+
+
+def _cell(row: Row | None) -> str:
+    return "" if row is None else "ok" if row.ok else "**failed**"
+
+
+def _plain(text: str) -> str:
+    """A detail without what belongs to one machine or would break the table."""
+    text = re.sub(r"(?<![\w.])/(?:tmp|home|root|Users|var|work|opt|usr)/\S*", "(a path)", text)
+    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1", text).replace("|", "\\|")

@@ -1,0 +1,1 @@
+"""How the world reaches a connector: MCP over stdio and HTTP, and the command line."""

@@ -1,0 +1,127 @@
+"""Asking a person through the host: one question, both protocol eras, and no way around it.
+
+In the 2026-07-28 era a question is a result, and the call comes back with the answer and our sealed state. An answer
+counts only when the sealed state says that we asked exactly this question in this call, and only once; so an answer
+nobody asked for, a replay and an answer to another question all count as none. In the older era the question is a
+request to the client on the call's own stream.
+"""
+
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from mcp import types
+from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError, NoBackChannelError
+
+from clew.core.call import Suspend
+from clew.core.errors import AlreadyDoneError, ApprovalRequiredError
+from clew.core.host import Question, SilentHost
+
+MODERN = "2026-07-28"
+_KEY = "approve"
+_LIFETIME = 600.0
+"""Seconds after which a sealed state is refused anyway, so that spent ones need not be remembered longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question on its way to the host."""
+
+    params: types.ElicitRequestFormParams
+    state: str
+
+    def result(self) -> types.InputRequiredResult:
+        """The result that carries it."""
+        return types.InputRequiredResult(
+            input_requests={_KEY: types.ElicitRequest(params=self.params)}, request_state=self.state
+        )
+
+
+class McpHost:
+    """The host at the other end of one `tools/call`. `spent` is shared by all calls of the server."""
+
+    def __init__(
+        self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams, spent: dict[str, float]
+    ) -> None:
+        self._context = context
+        self._params = params
+        self._spent = spent
+        self.asked: Asked | None = None
+
+    async def confirm(self, question: Question) -> bool:
+        """Ask; `False` when the person declines. Raises `ApprovalRequiredError` when nobody can be asked or answers."""
+        if not self._can_ask():
+            return await SilentHost().confirm(question)
+        params = types.ElicitRequestFormParams(message=question.text, requested_schema=_schema())
+        if self._context.protocol_version >= MODERN:
+            return self._judged(self._answer(question, params), question)
+        try:
+            answer = await self._context.session.elicit_form(
+                params.message, params.requested_schema, related_request_id=self._context.request_id
+            )
+        except (NoBackChannelError, MCPError):
+            return await SilentHost().confirm(question)
+        return self._judged(answer, question)
+
+    async def progress(self, message: str) -> None:
+        """A progress notification, when the caller asked for them."""
+        await self._context.session.report_progress(0, None, message)
+
+    def _can_ask(self) -> bool:
+        capabilities = self._context.session.client_capabilities
+        elicitation = capabilities.elicitation if capabilities else None
+        return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+
+    def _answer(self, question: Question, params: types.ElicitRequestFormParams) -> types.ElicitResult:
+        """The answer to this very question, asked by us in an earlier round; else the question goes out now."""
+        state = _state(self._params.request_state)
+        answer = (self._params.input_responses or {}).get(_KEY)
+        if state.get("question") == question.digest and isinstance(answer, types.ElicitResult):
+            self._spend(str(state.get("nonce")))
+            return answer
+        fresh = {"question": question.digest, "nonce": secrets.token_hex(16)}
+        self.asked = Asked(params, json.dumps(fresh))
+        raise Suspend
+
+    def _spend(self, nonce: str) -> None:
+        now = time.monotonic()
+        for old in [each for each, at in self._spent.items() if now - at > _LIFETIME]:
+            del self._spent[old]
+        if nonce in self._spent:
+            raise AlreadyDoneError(
+                "this approval was used before; one approval is good for one call.",
+                next_step="Read the object to see what happened. To act again, make a new call.",
+            )
+        self._spent[nonce] = now
+
+    @staticmethod
+    def _judged(answer: types.ElicitResult, question: Question) -> bool:
+        if answer.action == "accept":
+            return (answer.content or {}).get(_KEY) is True
+        if answer.action == "decline":
+            return False
+        arguments = " ".join(f"{name}=…" for name in question.arguments)
+        raise ApprovalRequiredError(
+            f"nobody answered the question whether {question.tool} may run; nothing was changed.",
+            next_step=f"Ask the person to answer, or to run: clew call {question.connection.connector} "
+            f"{question.tool} {arguments} --account {question.connection.account}",
+        )
+
+
+def _schema() -> types.ElicitRequestedSchema:
+    return {
+        "type": "object",
+        "properties": {_KEY: {"type": "boolean", "title": "Go ahead", "default": False}},
+        "required": [_KEY],
+    }
+
+
+def _state(sealed: str | None) -> dict[str, Any]:
+    """The state we sealed in an earlier round; the boundary has checked the seal, the tool and the arguments."""
+    if not sealed:
+        return {}
+    state: dict[str, Any] = json.loads(sealed)
+    return state

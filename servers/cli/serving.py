@@ -1,0 +1,107 @@
+"""`clew serve`: connectors for a host, over standard input and output or over HTTP."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from clew.core.errors import ConfigurationError
+from clew.core.policy import Policy
+from clew.servers.cli.output import is_terminal, talk
+from clew.servers.cli.start import begin
+from clew.servers.settings import Settings
+
+if TYPE_CHECKING:
+    from clew.servers.runtime import Runtime
+
+_STDIO_SECONDS, _HTTP_SECONDS = 2.0, 8.0
+"""How long calls under way may take to end after a signal."""
+
+
+def serve(arguments: Namespace) -> int:
+    """Serve until the host closes the pipe or a signal comes: 0, or 130 after Ctrl-C."""
+    if not arguments.http and None in (sys.stdin, sys.stdout):
+        raise ConfigurationError(
+            "standard input or output is closed; an MCP host keeps both open. Use --http HOST:PORT without a host."
+        )
+    settings = begin(http=True, tracebacks=True)
+    if arguments.http:
+        from clew.servers.http import parse_address
+
+        parse_address(arguments.http)
+    stopped, finished = asyncio.run(_serve(settings, arguments))
+    code = 130 if stopped == signal.SIGINT else 0
+    if not finished:
+        # A thread still reads from standard input and would hold the process until the host writes a line.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, bool]:
+    from clew.servers.chores import chores
+    from clew.servers.runtime import Runtime
+
+    policy = Policy(read_only=arguments.read_only or settings.read_only)
+    tools = [name.strip() for name in arguments.tools.split(",") if name.strip()]
+    async with (
+        Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,
+        chores(runtime),
+    ):
+        if arguments.http:
+            return await _until_stopped(_over_http(runtime, arguments.http), seconds=_HTTP_SECONDS, cancel=False)
+        return await _until_stopped(_over_stdio(runtime), seconds=_STDIO_SECONDS, cancel=True)
+
+
+async def _over_stdio(runtime: "Runtime") -> None:
+    from clew.servers.stdio import serve_stdio
+
+    if is_terminal(sys.stderr) and is_terminal(sys.stdin):
+        talk(f"clew: serving {_what(runtime)} on standard input and output, for an MCP host. Ctrl-C stops it.")
+    await serve_stdio(runtime)
+
+
+async def _over_http(runtime: "Runtime", address: str) -> None:
+    from clew.servers.http import serve_http
+
+    await serve_http(runtime, address, lambda url: talk(f"clew: serving {_what(runtime)} at {url} - Ctrl-C stops it."))
+
+
+def _what(runtime: "Runtime") -> str:
+    names = ", ".join(connector.name for connector in runtime.connectors)
+    return f"{names} ({len(runtime.tools)} tools)"
+
+
+async def _until_stopped(
+    serving: Coroutine[Any, Any, None], *, seconds: float, cancel: bool
+) -> tuple[int | None, bool]:
+    """Run `serving` until it ends or SIGINT or SIGTERM comes; the signal, and whether `serving` has ended.
+
+    A second signal ends the process at once.
+    """
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[int] = loop.create_future()
+
+    def stop(number: int) -> None:
+        if stopped.done() and not task.done():
+            os._exit(128 + number)
+        if not stopped.done():
+            stopped.set_result(number)
+
+    task = asyncio.create_task(serving)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, stop, number)
+    either: set[asyncio.Future[Any]] = {task, stopped}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        if cancel:
+            task.cancel()
+        await asyncio.wait({task}, timeout=seconds)
+    if task.done() and not task.cancelled():
+        task.result()
+    return (stopped.result() if stopped.done() else None), task.done()

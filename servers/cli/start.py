@@ -1,0 +1,39 @@
+"""How a command begins: settings, log, and one HTTP stack when it will speak HTTP."""
+
+import difflib
+
+from clew.core.errors import ConfigurationError
+from clew.servers.program import set_up_logging, use_one_http_stack
+from clew.servers.settings import Settings, load_settings
+
+
+def begin(*, http: bool = False, tracebacks: bool = False) -> Settings:
+    """Read the settings and set the process up. Raises `ConfigurationError`."""
+    settings = load_settings()
+    set_up_logging(settings.log_level, tracebacks=tracebacks)
+    if http:
+        use_one_http_stack()
+    return settings
+
+
+def stored_name(name: str | None) -> str | None:
+    """The name under which credentials are stored: the connector's own, also for one that is a file."""
+    from clew.core.registry import load
+
+    return load(name).name if name is not None and name.endswith(".py") else name
+
+
+def check_name(name: str) -> None:
+    """Raise `ConfigurationError` when no connector has this name, without loading any.
+
+    What does not even look like a name is not repeated: it may be a secret in the wrong place.
+    """
+    from clew.core.registry import discover
+
+    found = discover()
+    if name in found or name.endswith(".py"):
+        return
+    near = difflib.get_close_matches(name, found, n=1)
+    shown = f" {name!r}" if name.islower() and name.replace("_", "").isalnum() and len(name) <= 20 else " of this name"
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(found) or 'none'}."
+    raise ConfigurationError(f"there is no connector{shown}. {hint}")

@@ -1,0 +1,103 @@
+"""Serving over streamable HTTP: `/mcp` for all tools, `/health` for whoever watches the process.
+
+There is no user authentication yet, so only loopback addresses are served; the `Host` and `Origin` headers are checked
+against them, which keeps web pages in a local browser out.
+"""
+
+import contextlib
+import ipaddress
+import socket
+from collections.abc import AsyncGenerator, Callable
+
+import uvicorn
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from clew.core.errors import ConfigurationError
+from clew.servers.mcp import build_server
+from clew.servers.runtime import Runtime
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, `:PORT` or `PORT` as host and port. Raises `ConfigurationError` for anything not on loopback."""
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not port.isdigit() or int(port) > 65535:
+        raise ConfigurationError(f"--http {text}: give HOST:PORT, for example 127.0.0.1:8000.")
+    if host != "localhost" and not _is_loopback(host):
+        raise ConfigurationError(
+            f"--http {text}: only loopback addresses are served, because callers are not authenticated. "
+            "Use 127.0.0.1 and put nothing but local hosts in front of it."
+        )
+    return host, int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def create_app(runtime: Runtime, *, host: str, port: int) -> Starlette:
+    """The ASGI application for one address."""
+    names = {host, "localhost", "127.0.0.1", "[::1]"}
+    security = TransportSecuritySettings(
+        enable_dns_rebinding_protection=True,
+        allowed_hosts=[f"{name}:{port}" for name in sorted(names)],
+        allowed_origins=[f"http://{name}:{port}" for name in sorted(names)],
+    )
+    manager = StreamableHTTPSessionManager(build_server(runtime), security_settings=security)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        async with manager.run():
+            yield
+
+    async def health(request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok", "name": runtime.name, "tools": len(runtime.tools)})
+
+    routes = [
+        Route("/mcp", StreamableHTTPASGIApp(manager)),
+        Route("/health", health),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def serve_http(runtime: Runtime, address: str, ready: Callable[[str], None]) -> None:
+    """Serve until told to stop. `ready` is called with the URL once the port accepts connections."""
+    host, port = parse_address(address)
+    try:
+        listener = _listen(host, port)
+    except OSError as error:
+        raise ConfigurationError(f"--http {address}: {error.strerror or error}. Choose another port.") from None
+    with listener:
+        port = listener.getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        config = uvicorn.Config(
+            create_app(runtime, host=shown, port=port),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
+        ready(f"http://{shown}:{port}/mcp")
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. asyncio sets TCP_NODELAY only on sockets that name their protocol; without it every answer
+    on a kept connection waits some 40 ms."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(256)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,209 @@
+"""What one process shares between its calls: connectors, vault, HTTP client, rate limits and the walk."""
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.request import getproxies
+
+import httpx
+
+from clew.auth.authorizer import VaultAuthorizer
+from clew.auth.connections import connection_url, find, granted
+from clew.auth.dpop import hear
+from clew.auth.facts import Facts
+from clew.auth.leases import open_leases
+from clew.auth.minting import MINTERS
+from clew.auth.refresh import Refresher
+from clew.auth.vault import Summary, Vault
+from clew.core.api import Api
+from clew.core.call import Call, Structured, Walk
+from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connector import Connector, Effect, Tool
+from clew.core.deadline import Deadline
+from clew.core.errors import ConfigurationError
+from clew.core.host import Host, SilentHost
+from clew.core.limiter import Limiter
+from clew.core.policy import Policy
+from clew.core.pool import SlotTransport
+from clew.core.registry import load
+from clew.core.retry import RetryBudget, RetryPolicy
+from clew.core.versions import Notices
+from clew.core.wire import Trail, Wire
+from clew.servers.settings import Settings
+from clew.servers.store import Store, open_limits, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A tool under the name this server offers it by."""
+
+    name: str
+    connector: Connector
+    tool: Tool
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Connectors that are ready to be called. `open` makes one and closes what it opened."""
+
+    settings: Settings
+    connectors: tuple[Connector, ...]
+    tools: Mapping[str, Bound]
+    vault: Vault
+    refresher: Refresher
+    client: httpx.AsyncClient
+    walk: Walk
+    store: Store
+    account: str | None = None
+    state_key: bytes | None = None
+    limiter: Limiter = field(default_factory=Limiter)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    notices: Notices = field(default_factory=Notices)
+    retries: RetryBudget = field(default_factory=RetryBudget)
+    wires: dict[Connection, Wire] = field(default_factory=dict[Connection, Wire])
+
+    @property
+    def name(self) -> str:
+        """The server's name: the connector's, or `clew` for several."""
+        return self.connectors[0].name if len(self.connectors) == 1 else "clew"
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        settings: Settings,
+        names: Sequence[str],
+        *,
+        policy: Policy | None = None,
+        tools: Sequence[str] = (),
+        account: str | None = None,
+    ) -> AsyncGenerator["Runtime"]:
+        """Load the connectors `names` and everything they need. `tools` keeps only these tools or toolsets.
+
+        Raises `ConfigurationError` for unknown connectors and tools, before anything is opened.
+        """
+        policy = policy or Policy(read_only=settings.read_only)
+        connectors = tuple(load(name) for name in dict.fromkeys(names))
+        offered = select_tools(connectors, policy=policy, only=tuple(tools) or settings.tools)
+        async with contextlib.AsyncExitStack() as stack:
+            store = await stack.enter_async_context(open_store(settings))
+            refresher = Refresher(store.vault, await open_leases(store.database), minters=MINTERS)
+            stack.push_async_callback(refresher.close)
+            client = await stack.enter_async_context(open_client())
+            limits = open_limits(settings)
+            stack.push_async_callback(limits.close)
+            limiter = Limiter(limits)
+            yield cls(
+                settings,
+                connectors,
+                offered,
+                store.vault,
+                refresher,
+                client,
+                Walk(policy),
+                store,
+                account,
+                limiter=limiter,
+            )
+
+    async def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        host: Host | None = None,
+        account: str | None = None,
+        deadline: float | None = None,
+    ) -> Structured:
+        """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds."""
+        bound = self.tools[name]
+        known = await self._known(bound.connector, account)
+        wire = self._wire(bound.connector, known)
+        call = Call(
+            bound.tool,
+            arguments,
+            wire.connection,
+            wire,
+            Deadline.after(deadline or self.settings.deadline),
+            host or SilentHost(),
+            identity=known.facts.identity,
+            granted=granted(known.facts),
+        )
+        return await self.walk(call)
+
+    async def identity(self, connector: Connector, account: str | None = None, *, deadline: float = 10.0) -> str | None:
+        """Whose credentials these are, in the provider's words; `None` when the connector declares no identity call."""
+        if connector.identify is None:
+            return None
+        wire = await self.wire(connector, account)
+        return await connector.identify(Api(wire, Deadline.after(deadline), Trail(), Effect.READ, SilentHost()))
+
+    def base_url(self, connector: Connector) -> str:
+        """The configured root address of a provider, else the connector's own."""
+        return self.settings.of(connector.name).base_url or connector.base_url
+
+    async def wire(self, connector: Connector, account: str | None = None) -> Wire:
+        """The way to the provider with the credentials of `account`, the configured one or the only one."""
+        return self._wire(connector, await self._known(connector, account))
+
+    def _wire(self, connector: Connector, known: Summary) -> Wire:
+        connection = known.connection
+        base_url = connection_url(self.base_url(connector), connector.schemes, known.facts.variables)
+        wire = self.wires.get(connection)
+        if wire is None or wire.base_url != base_url.rstrip("/"):
+            authorizer = (
+                VaultAuthorizer(connection, connector.schemes, self.vault, self.refresher, base_url=base_url)
+                if connector.schemes
+                else None
+            )
+            self.wires[connection] = Wire(
+                connector,
+                connection,
+                authorizer,
+                self.client,
+                base_url,
+                self.limiter,
+                self.retry,
+                self.notices,
+                retries=self.retries,
+            )
+        return self.wires[connection]
+
+    async def _known(self, connector: Connector, account: str | None) -> Summary:
+        if not connector.schemes:
+            return Summary(Connection(LOCAL_TENANT, connector.name, "none"), 0, Facts(kind="none"), 0.0, 0.0)
+        chosen = account or self.account or self.settings.of(connector.name).account or None
+        return await find(self.vault, connector.name, connector.schemes, account=chosen)
+
+
+def open_client() -> httpx.AsyncClient:
+    """The one client of a process. Where the environment names a proxy, httpx's own pool knows how to use it."""
+    hooks = {"response": [hear]}
+    if getproxies().keys() & {"http", "https", "all"}:
+        return httpx.AsyncClient(follow_redirects=False, event_hooks=hooks)
+    return httpx.AsyncClient(follow_redirects=False, event_hooks=hooks, transport=SlotTransport())
+
+
+def select_tools(connectors: Sequence[Connector], *, policy: Policy, only: Sequence[str] = ()) -> dict[str, Bound]:
+    """The tools a server offers, by name; with several connectors the names carry the connector's as prefix.
+
+    `only` keeps the named tools and toolsets, prefixed or not. Raises `ConfigurationError` for a name that is neither.
+    """
+    unknown = set(only)
+    offered: dict[str, Bound] = {}
+    for connector in connectors:
+        for tool in connector.tools.values():
+            name = tool.name if len(connectors) == 1 else f"{connector.name}_{tool.name}"
+            names = {tool.name, tool.toolset}
+            matched = (names | {f"{connector.name}_{each}" for each in names}) & set(only)
+            unknown -= matched
+            if (matched or not only) and policy.shows(tool):
+                offered[name] = Bound(name, connector, tool)
+    if unknown:
+        known = sorted({tool.toolset for each in connectors for tool in each.tools.values() if tool.toolset})
+        raise ConfigurationError(
+            f"no tool or toolset is called {', '.join(sorted(unknown))}. Toolsets: {', '.join(known) or 'none'}; "
+            f"'clew show {connectors[0].name}' lists the tools."
+        )
+    return offered

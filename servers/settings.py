@@ -1,0 +1,289 @@
+"""What an operator can set: `clew.toml` in the project and in the user's configuration folder, and `CLEW_*` variables.
+
+The nearer wins: environment, project file, user file, defaults. Secrets do not belong here; the vault has them.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from clew.core.errors import ConfigurationError
+from clew.core.fields import as_list, as_object
+from clew.core.secret import Secret
+
+FILE = "clew.toml"
+DATABASE = "clew.db"
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "log_level": ("debug", "info", "warning", "error"),
+}
+KEY_PLACES = ("auto", "keyring", "file", "env")
+ROTATIONS = ("data", "keys", "tokens")
+_SIMPLE = (
+    "home", "database", "deadline", "read_only", "tools", "key_provider", "old_key_providers", "rotate_after", "rotate",
+    "log_level", "limits",
+)  # fmt: skip
+VARIABLES = (
+    *(f"CLEW_{name.upper()}" for name in _SIMPLE), "CLEW_CONFIG", "CLEW_CONNECTORS", "CLEW_MASTER_KEY",
+    "CLEW_PKCS11_PIN",
+)  # fmt: skip
+"""Every environment variable that means something to us."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorSettings:
+    """`[connectors.NAME]`: another root URL (GitHub Enterprise), and which account calls use when none is named."""
+
+    base_url: str = ""
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be configured; in `sources` where each value came from, in `files` which files were read.
+
+    The source of one connector's setting stands under `connectors.NAME.SETTING`.
+    `home` holds the vault and its key; `database` is another place for the vault, a path or an address (empty: in
+    `home`). `deadline` is how many seconds a tool call may take; hosts stop at 180 to 600. `rotate_after` (seconds; 0:
+    never) and `rotate` are the policy that a running server keeps. `limits` is the address of a Redis or
+    Valkey server (`redis://HOST:6379/0`) that shares rate limits between machines; without it a file in `home` shares
+    them on this one.
+    """
+
+    home: Path
+    database: Secret = field(default_factory=lambda: Secret(""))
+    deadline: float = 60.0
+    read_only: bool = False
+    tools: tuple[str, ...] = ()
+    key_provider: str = "auto"
+    old_key_providers: tuple[str, ...] = ()
+    rotate_after: float = 72 * 3600.0
+    rotate: tuple[str, ...] = ("data",)
+    log_level: str = "warning"
+    limits: str = ""
+    connectors: Mapping[str, ConnectorSettings] = field(default_factory=dict[str, ConnectorSettings])
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: tuple[Path, ...] = ()
+
+    def of(self, connector: str) -> ConnectorSettings:
+        """The settings of one connector."""
+        return self.connectors.get(connector, ConnectorSettings())
+
+
+def user_file() -> Path:
+    """The user's own `clew.toml`."""
+    from platformdirs import user_config_path
+
+    return user_config_path("clew") / FILE
+
+
+def default_home() -> Path:
+    """Where durable state lives when `CLEW_HOME` does not say."""
+    from platformdirs import user_data_path
+
+    return user_data_path("clew")
+
+
+def load_settings(environment: Mapping[str, str] | None = None, project: Path | None = None) -> Settings:
+    """Read all sources. Raises `ConfigurationError` naming the file and the key for anything that is not understood."""
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    tables: dict[str, dict[str, str]] = {}
+    files = _files(environment, project)
+    for path in files:
+        found = _read(path)
+        for name, keys in found.pop("connectors", {}).items():
+            tables.setdefault(name, {}).update(keys)
+            sources |= dict.fromkeys((f"connectors.{name}.{key}" for key in keys), str(path))
+        values |= found
+        sources |= dict.fromkeys(found, str(path))
+    for name in _SIMPLE:
+        variable = f"CLEW_{name.upper()}"
+        if environment.get(variable):
+            values[name] = _checked(name, environment[variable], variable)
+            sources[name] = variable
+    values.setdefault("home", default_home())
+    connectors = {name: ConnectorSettings(**keys) for name, keys in tables.items()}
+    return Settings(**values, connectors=connectors, sources=sources, files=tuple(files))
+
+
+def searched_files(environment: Mapping[str, str] | None = None, project: Path | None = None) -> list[Path]:
+    """Where configuration files are looked for, the nearer one last; `CLEW_CONFIG` names one instead of both."""
+    named = (os.environ if environment is None else environment).get("CLEW_CONFIG")
+    try:
+        return [Path(named)] if named else [user_file(), (project or Path.cwd()) / FILE]
+    except FileNotFoundError:  # the working directory is gone
+        return [user_file()]
+
+
+def _files(environment: Mapping[str, str], project: Path | None) -> list[Path]:
+    searched = searched_files(environment, project)
+    try:
+        found = [path for path in searched if path.is_file()]
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} cannot be read: {error.strerror}.") from None
+    if environment.get("CLEW_CONFIG") and not found:
+        raise ConfigurationError(f"CLEW_CONFIG names {searched[0]}, which is not a file.")
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+    known = [*_SIMPLE, "connectors"]
+    return {name: _checked(_known(name, known, str(path)), value, str(path)) for name, value in table.items()}
+
+
+def _known(name: str, known: list[str], where: str) -> str:
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
+    raise ConfigurationError(f"{where}: there is no setting {name!r}. {hint}")
+
+
+def _checked(name: str, value: Any, where: str) -> Any:
+    return _CHECKS[name](name, value, where)
+
+
+def _path(name: str, value: Any, where: str) -> Path:
+    try:
+        return Path(_text(name, value, where)).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"{where}: {name} {value!r} names a user that does not exist.") from None
+
+
+def _text(name: str, value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{where}: {name} must be a text.")
+    return value
+
+
+def _seconds(name: str, value: Any, where: str) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if isinstance(value, bool) or not 1 <= seconds <= 600:
+        raise ConfigurationError(f"{where}: {name} must be a number of seconds from 1 to 600, not {value!r}.")
+    return seconds
+
+
+def _flag(name: str, value: Any, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise ConfigurationError(f"{where}: {name} must be true or false, not {value!r}.")
+
+
+def _names(name: str, value: Any, where: str) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else as_list(value)
+    if items is None or not all(isinstance(item, str) for item in items):
+        raise ConfigurationError(f"{where}: {name} must be a list of names.")
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _database(name: str, value: Any, where: str) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    scheme, separator, _ = _text(name, value, where).partition("://")
+    if separator and scheme not in ("sqlite", "postgresql", "postgres"):
+        raise ConfigurationError(f"{where}: {name} must be a path, sqlite:///path or postgresql://…, not {scheme}://…")
+    return Secret(value if separator else str(Path(value).expanduser()))
+
+
+def shown_database(address: Secret) -> str:
+    """A database address without what is secret in it."""
+    text = re.sub(r"(?i)((?:ssl)?pass(?:word|file)?=)[^&\s]*", r"\1…", address.reveal())
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:…@", text)
+
+
+def _key_provider(name: str, value: Any, where: str) -> str:
+    text = _text(name, value, where)
+    if text in KEY_PLACES or text.startswith(("pkcs11:", "aws-kms:")):
+        return text
+    choices = f"{', '.join(KEY_PLACES)}, pkcs11:… or aws-kms:…"
+    raise ConfigurationError(f"{where}: {name} must be one of {choices}, not {text.partition(':')[0]!r}.")
+
+
+def _key_providers(name: str, value: Any, where: str) -> tuple[str, ...]:
+    return tuple(_key_provider(name, each, where) for each in _names(name, value, where))
+
+
+def _duration(name: str, value: Any, where: str) -> float:
+    """`72h`, `3d`, `never`; in seconds."""
+    text = _text(name, value, where).strip().lower()
+    found = re.fullmatch(r"(\d{1,5})\s*(h|d)", text)
+    seconds = int(found[1]) * {"h": 3600.0, "d": 86400.0}[found[2]] if found else 0.0
+    if text not in ("never", "off") and not 3600 <= seconds <= 366 * 86400:
+        raise ConfigurationError(f'{where}: {name} must be a time like "72h" or "30d", or "never", not {value!r}.')
+    return seconds
+
+
+def _rotations(name: str, value: Any, where: str) -> tuple[str, ...]:
+    names = _names(name, value, where)
+    if not set(names) <= set(ROTATIONS):
+        raise ConfigurationError(f"{where}: {name} must be a list of {', '.join(ROTATIONS)}.")
+    return names
+
+
+def _choice(name: str, value: Any, where: str) -> str:
+    if value not in CHOICES[name]:
+        raise ConfigurationError(f"{where}: {name} must be one of {', '.join(CHOICES[name])}, not {value!r}.")
+    return str(value)
+
+
+def _server(name: str, value: Any, where: str) -> str:
+    text = _text(name, value, where)
+    if not re.match(r"(redis|rediss|unix)://[^\s]+$", text):
+        raise ConfigurationError(f"{where}: {name} must be an address like redis://HOST:6379/0.")
+    if "@" in text and where != "CLEW_LIMITS":
+        raise ConfigurationError(f"{where}: {name} holds a password; put such an address into CLEW_LIMITS instead.")
+    return text
+
+
+def _connectors(name: str, value: Any, where: str) -> dict[str, dict[str, str]]:
+    table = as_object(value)
+    if table is None:
+        raise ConfigurationError(f"{where}: connectors must be tables like [connectors.github].")
+    return {connector: _connector(f"{where}: connectors.{connector}", keys) for connector, keys in table.items()}
+
+
+def _connector(place: str, value: Any) -> dict[str, str]:
+    keys = as_object(value)
+    if keys is None:
+        raise ConfigurationError(f"{place} must be a table.")
+    known = [each.name for each in fields(ConnectorSettings)]
+    texts = {_known(key, known, place): _text(key, each, place) for key, each in keys.items()}
+    if not re.match(r"https?://[^/?#\s]+[^\s]*$", texts.get("base_url", "https://none")):
+        raise ConfigurationError(f"{place}: base_url must be an http(s) address, not {texts['base_url']!r}.")
+    return texts
+
+
+_CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
+    "home": _path,
+    "database": _database,
+    "deadline": _seconds,
+    "read_only": _flag,
+    "tools": _names,
+    "key_provider": _key_provider,
+    "old_key_providers": _key_providers,
+    "rotate_after": _duration,
+    "rotate": _rotations,
+    "log_level": _choice,
+    "limits": _server,
+    "connectors": _connectors,
+}

@@ -1,0 +1,71 @@
+"""The durable state of one process: the database that the settings name, and the vault in it."""
+
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from clew.auth.connections import Status, status
+from clew.auth.keys import Keys
+from clew.auth.places import open_keys
+from clew.auth.vault import Vault, open_vault
+from clew.core.database import Database, open_database
+from clew.core.errors import ConfigurationError
+from clew.core.limit_store import FallbackStore, LimitStore, MemoryStore, StoreError
+from clew.servers.settings import DATABASE, Settings
+
+log = logging.getLogger(__name__)
+
+KEY = "master.key"
+LIMITS = "limits.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open database, the vault in it and the keys that it is sealed with."""
+
+    database: Database
+    vault: Vault
+    keys: Keys
+
+
+@contextlib.asynccontextmanager
+async def open_store(settings: Settings) -> AsyncGenerator[Store]:
+    """Open the database (without a setting the file in `settings.home`), made when it is not there; close it after."""
+    keys = open_keys(settings.key_provider, settings.home / KEY, former=settings.old_key_providers)
+    database = await open_database(settings.database or settings.home / DATABASE)
+    try:
+        yield Store(database, await open_vault(database, keys), keys)
+    finally:
+        await database.close()
+
+
+def open_limits(settings: Settings) -> LimitStore:
+    """The shared rate limits: a file beside the vault, or the Redis that is configured with that file behind it."""
+    from clew.core.limit_sqlite import SqliteStore
+
+    try:
+        here: LimitStore = SqliteStore.open(settings.home / LIMITS)
+    except StoreError as error:
+        log.warning("rate limits are kept in this process alone: %s", error)
+        here = MemoryStore()
+    else:
+        here = FallbackStore(here, MemoryStore(), "the file of the rate limits")
+    if not settings.limits:
+        return here
+    from clew.core.limit_redis import RedisStore
+
+    return FallbackStore(RedisStore.open(settings.limits), here, "Redis")
+
+
+async def stored_status(settings: Settings, connector: str | None = None) -> list[Status]:
+    """What is stored, without its secrets. Creates nothing: without a database there is nothing to tell."""
+    if not settings.database:
+        try:
+            there = (settings.home / DATABASE).is_file()
+        except OSError as error:
+            raise ConfigurationError(f"home {settings.home} cannot be read: {error.strerror}.") from None
+        if not there:
+            return []
+    async with open_store(settings) as store:
+        return await status(store.vault, connector=connector)

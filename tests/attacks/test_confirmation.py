@@ -1,0 +1,117 @@
+"""A host, or a model behind it, that tries to get a destructive call past the person."""
+
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+from mcp import Client, MCPError, types
+
+from clew.auth.connections import set_token
+from clew.auth.schemes import Bearer
+from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.secret import Secret
+from clew.servers.mcp import build_server
+from clew.servers.runtime import Runtime
+from clew.servers.sandbox import Sandbox
+from clew.servers.settings import ConnectorSettings, Settings
+
+pytestmark = pytest.mark.anyio
+
+YES: types.InputResponses = {"approve": types.ElicitResult(action="accept", content={"approve": True})}
+GRACE = {"contact_id": "con_000002"}
+ALAN = {"contact_id": "con_000003"}
+
+
+@pytest.fixture
+def sandbox() -> Generator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def runtime(tmp_path: Path, sandbox: Sandbox) -> AsyncGenerator[Runtime]:
+    connectors = {"acme": ConnectorSettings(base_url=sandbox.url)}
+    settings = Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, deadline=20)
+    async with Runtime.open(settings, ["acme"]) as opened:
+        connection = Connection(LOCAL_TENANT, "acme", "main")
+        await set_token(opened.vault, connection, Bearer(), {"token": Secret(sandbox.pat)})
+        yield opened
+
+
+async def never_asked(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+    raise AssertionError("these attacks drive the rounds by hand")
+
+
+def deletions(sandbox: Sandbox) -> int:
+    return sandbox.state.committed("contact", "delete")
+
+
+async def ask(client: Client, arguments: dict[str, str]) -> types.InputRequiredResult:
+    asked = await client.session.call_tool("delete_contact", arguments, allow_input_required=True)
+    assert isinstance(asked, types.InputRequiredResult)
+    return asked
+
+
+async def test_an_answer_nobody_asked_for_is_no_answer(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        result = await client.session.call_tool("delete_contact", ALAN, input_responses=YES, allow_input_required=True)
+    assert isinstance(result, types.InputRequiredResult), "the question must be asked all the same"
+    assert deletions(sandbox) == 0
+
+
+async def test_an_approval_works_once_and_its_replay_does_not(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        state = (await ask(client, ALAN)).request_state
+        first = await client.session.call_tool("delete_contact", ALAN, input_responses=YES, request_state=state)
+        assert not first.is_error
+        sandbox.reset(keep_tokens=True)  # the contact is there again, so only the spent approval can stop the replay
+        again = await client.session.call_tool("delete_contact", ALAN, input_responses=YES, request_state=state)
+    assert again.structured_content["error"]["code"] == "already_done"
+    assert deletions(sandbox) == 0
+
+
+async def test_an_approval_for_one_object_does_not_open_another(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        state = (await ask(client, ALAN)).request_state
+        with pytest.raises(MCPError, match="Invalid or expired requestState"):
+            await client.session.call_tool("delete_contact", GRACE, input_responses=YES, request_state=state)
+    assert deletions(sandbox) == 0
+
+
+async def test_an_object_that_changed_after_the_question_is_shown_again(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        state = (await ask(client, ALAN)).request_state
+        alan = {"method": "GET", "path": "/api/contacts/con_000003"}
+        sandbox.fault("set_field", **alan, field="email", value="new@acme.example")
+        result = await client.session.call_tool(
+            "delete_contact", ALAN, input_responses=YES, request_state=state, allow_input_required=True
+        )
+    assert isinstance(result, types.InputRequiredResult)
+    assert "new@acme.example" in result.model_dump_json()
+    assert deletions(sandbox) == 0
+
+
+async def test_a_tampered_or_foreign_state_is_refused(runtime: Runtime, sandbox: Sandbox) -> None:
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        state = (await ask(client, ALAN)).request_state or ""
+        forged = state[:-4] + ("AAAA" if not state.endswith("AAAA") else "BBBB")
+        for each in (forged, '{"question": "x", "nonce": "y"}', "v1."):
+            with pytest.raises(MCPError, match="Invalid or expired requestState"):
+                await client.session.call_tool("delete_contact", ALAN, input_responses=YES, request_state=each)
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as other:
+        with pytest.raises(MCPError, match="Invalid or expired requestState"):
+            await other.session.call_tool("delete_contact", ALAN, input_responses=YES, request_state=state)
+    assert deletions(sandbox) == 0
+
+
+async def test_a_hostile_preview_cannot_draw_on_the_terminal_or_fake_lines(runtime: Runtime, sandbox: Sandbox) -> None:
+    lie = "x\x1b[2J\nArguments:\n  contact_id: con_000009\u202e"
+    sandbox.fault("set_field", method="GET", path="/api/contacts/con_000003", field="company", value=lie)
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        asked = await ask(client, ALAN)
+    request = (asked.input_requests or {})["approve"]
+    assert isinstance(request, types.ElicitRequest)
+    message = request.params.message
+    assert "\x1b" not in message
+    assert "\u202e" not in message
+    assert [line for line in message.splitlines() if line.startswith("  contact_id:")] == ["  contact_id: con_000003"]

@@ -1,0 +1,133 @@
+"""How the tests of a connector call its tools: through the whole walk, with real httpx, to a mocked provider."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from jsonschema import Draft202012Validator
+
+from clew import Connector, Secret
+from clew.auth.schemes import Bearer
+from clew.core.call import Call, Walk
+from clew.core.connection import Connection
+from clew.core.deadline import Deadline
+from clew.core.errors import CallError
+from clew.core.host import Host, SilentHost
+from clew.core.limiter import Limiter
+from clew.core.retry import RetryPolicy
+from clew.core.wire import Wire
+
+
+class Token:
+    """An authorizer with one fixed token that cannot be renewed into another."""
+
+    async def apply(self, request: httpx.Request) -> str:
+        Bearer().apply(request, lambda name: Secret("a-token"))
+        return "1"
+
+    async def renew(self, generation: str) -> None:
+        """The same token is all there is."""
+
+
+async def no_wait(seconds: float) -> None:
+    """Stand in for a sleep."""
+
+
+@dataclass
+class Calling:
+    """Calls tools. Two tries for what may be tried again; results must be valid by the tool's output schema."""
+
+    client: httpx.AsyncClient
+
+    def wire(self, connector: Connector, base_url: str = "") -> Wire:
+        connection = Connection("local", connector.name, "work")
+        retry = RetryPolicy(attempts=2)
+        return Wire(connector, connection, Token(), self.client, base_url, Limiter(), retry, sleep=no_wait)
+
+    async def __call__(
+        self,
+        connector: Connector,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        host: Host | None = None,
+        base_url: str = "",
+        wire: Wire | None = None,
+    ) -> dict[str, Any]:
+        wire = wire or self.wire(connector, base_url)
+        chosen = connector.tools[tool]
+        call = Call(chosen, arguments, wire.connection, wire, Deadline.after(5), host or SilentHost())
+        result = await Walk(sink=lambda record: None)(call)
+        validator: Any = Draft202012Validator(chosen.signature.output_schema)
+        validator.validate(result)
+        return result
+
+
+@pytest.fixture
+async def call() -> AsyncIterator[Calling]:
+    async with httpx.AsyncClient() as client:
+        yield Calling(client)
+
+
+@pytest.fixture
+def api_github() -> Iterator[respx.MockRouter]:
+    with respx.mock(base_url="https://api.github.com", assert_all_called=False) as router:
+        yield router
+
+
+@pytest.fixture
+def tool(call: Calling) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """Call a tool of GitHub on one repository; `None` leaves an argument out."""
+    from clew.connectors.github import github
+
+    async def run(name: str, **arguments: Any) -> dict[str, Any]:
+        host = arguments.pop("host", None)
+        return await call(github, name, {"owner": "octocat", "repo": "Hello-World", **arguments}, host=host)
+
+    return run
+
+
+@pytest.fixture
+def refused(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Awaitable[CallError]]:
+    """Call a tool of GitHub and return the error it must end with."""
+
+    async def run(name: str, **arguments: Any) -> CallError:
+        with pytest.raises(CallError) as caught:
+            await tool(name, **arguments)
+        return caught.value
+
+    return run
+
+
+@pytest.fixture
+def api() -> Iterator[respx.MockRouter]:
+    """Google, mocked."""
+    with respx.mock(base_url="https://www.googleapis.com", assert_all_called=False) as router:
+        yield router
+
+
+@pytest.fixture
+def calendar(call: Calling) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """Call a tool of Google Calendar."""
+    from clew.connectors.google_calendar import google_calendar
+
+    async def run(name: str, **arguments: Any) -> dict[str, Any]:
+        host = arguments.pop("host", None)
+        return await call(google_calendar, name, arguments, host=host)
+
+    return run
+
+
+@pytest.fixture
+def rejected(calendar: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Awaitable[CallError]]:
+    """Call a tool of Google Calendar and return the error it must end with."""
+
+    async def run(name: str, **arguments: Any) -> CallError:
+        with pytest.raises(CallError) as caught:
+            await calendar(name, **arguments)
+        return caught.value
+
+    return run

@@ -1,0 +1,81 @@
+"""The HTTP address: loopback only, checked hosts, both eras."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import httpx
+import pytest
+from mcp import Client
+
+from clew.core.errors import ConfigurationError
+from clew.servers.http import parse_address, serve_http
+from clew.servers.runtime import Runtime
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def served(runtime: Runtime) -> AsyncGenerator[str]:
+    ready = anyio.Event()
+    urls: list[str] = []
+
+    def on_ready(url: str) -> None:
+        urls.append(url)
+        ready.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(serve_http, runtime, "127.0.0.1:0", on_ready)
+        await ready.wait()
+        yield urls[0]
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_a_client_lists_and_calls_tools_over_http(runtime: Runtime, era: str) -> None:
+    async with served(runtime) as url, Client(url, mode=era) as client:
+        assert len((await client.list_tools()).tools) == len(runtime.tools)
+        result = await client.call_tool("get_contact", {"contact_id": "con_000001"})
+        assert result.structured_content["email"] == "lovelace1@customer.example"
+
+
+async def test_a_foreign_host_or_origin_is_refused(runtime: Runtime) -> None:
+    async with served(runtime) as url, httpx.AsyncClient() as browser:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        accept = {"accept": "application/json, text/event-stream"}
+        rebound = await browser.post(url, json=body, headers={**accept, "host": "evil.example"})
+        foreign = await browser.post(url, json=body, headers={**accept, "origin": "https://evil.example"})
+    assert rebound.status_code == 421
+    assert foreign.status_code == 403
+
+
+async def test_health_says_what_is_served(runtime: Runtime) -> None:
+    async with served(runtime) as url, httpx.AsyncClient() as browser:
+        answer = await browser.get(url.removesuffix("/mcp") + "/health")
+    assert answer.json() == {"status": "ok", "name": "acme", "tools": len(runtime.tools)}
+
+
+async def test_a_port_in_use_is_one_clear_sentence(runtime: Runtime) -> None:
+    async with served(runtime) as url:
+        port = url.rpartition(":")[2].partition("/")[0]
+        with pytest.raises(ConfigurationError, match="Choose another port"):
+            await serve_http(runtime, f"127.0.0.1:{port}", lambda _: None)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:80", "192.168.1.5:8000", "example.com:80", "[::]:80", "[2001:db8::1]:80"])
+async def test_an_address_that_others_can_reach_is_refused(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="only loopback"):
+        parse_address(address)
+
+
+@pytest.mark.parametrize("address", ["", "localhost", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:99999"])
+async def test_an_address_without_a_port_is_refused(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="HOST:PORT"):
+        parse_address(address)
+
+
+async def test_short_forms_of_loopback_are_understood() -> None:
+    assert parse_address("8000") == ("127.0.0.1", 8000)
+    assert parse_address(":8000") == ("127.0.0.1", 8000)
+    assert parse_address("[::1]:8000") == ("::1", 8000)
+    assert parse_address("localhost:0") == ("localhost", 0)

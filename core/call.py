@@ -11,12 +11,13 @@ from typing import Any
 from clew.core import audit
 from clew.core.api import Api
 from clew.core.connection import LOCAL_TENANT, Connection
-from clew.core.connector import Effect, Tool
+from clew.core.connector import Tool
+from clew.core.consent import Consent
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, DeniedError, InternalError, Outcome, PermissionDeniedError
-from clew.core.host import Host, Question, SilentHost
+from clew.core.errors import CallError, InternalError, Outcome, PermissionDeniedError
+from clew.core.host import Host, SilentHost
 from clew.core.policy import Decision, Policy
-from clew.core.schema import Signature
+from clew.core.stated import stated
 from clew.core.wire import Trail, Wire
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ class Call:
     """A tool, its arguments as they came, whose credentials, and how long it may take.
 
     `identity` is what the provider calls the account, `granted` the scopes it gave, None where nobody knows.
+    `confidence` (0 to 1) and `reason` are the agent's own words; `why` is what let the call run: a rule of the policy,
+    an approval. `notes` go to the agent with the result; `asked_for` is how many seconds a person has just thought.
     """
 
     tool: Tool
@@ -40,6 +43,12 @@ class Call:
     trail: Trail = field(default_factory=Trail)
     identity: str | None = None
     granted: frozenset[str] | None = None
+    confidence: float | None = None
+    reason: str = ""
+    why: str = ""
+    approval: str = ""
+    notes: list[str] = field(default_factory=list[str])
+    asked_for: float = 0.0
 
 
 Structured = dict[str, Any]
@@ -55,10 +64,15 @@ class Suspend(BaseException):
 
 
 class Walk:
-    """The stages of a call, folded into one function. `str(walk)` prints them in order."""
+    """The stages of a call, folded into one function. `str(walk)` prints them in order.
 
-    def __init__(self, policy: Policy | None = None, sink: audit.Sink = audit.log_record) -> None:
-        self.policy = policy or Policy()
+    Without a policy, writes are allowed: whoever makes a call in code is the operator.
+    """
+
+    def __init__(
+        self, policy: Policy | None = None, sink: audit.Sink = audit.log_record, consenting: Consent | None = None
+    ) -> None:
+        self.consenting = consenting or Consent(policy or Policy(writes=Decision.ALLOW))
         self.sink = sink
         self.stages: Sequence[Stage] = (self.record, self.check, self.consent, self.run)
 
@@ -87,7 +101,7 @@ class Walk:
         try:
             result = await proceed(call)
             record.outcome = Outcome.APPLIED if call.trail.changed else Outcome.NOT_APPLIED
-            return result
+            return {**result, "note": " ".join(call.notes)} if call.notes and "note" not in result else result
         except CallError as error:
             raise self._settled(error, call, record) from error.__cause__
         except Suspend:
@@ -125,7 +139,7 @@ class Walk:
 
     async def check(self, call: Call, proceed: Proceed) -> Structured:
         """Arguments are checked against the schema and typed, and the scopes against those that were granted."""
-        call.typed = call.tool.signature.check(call.arguments)
+        call.typed = call.tool.signature.check(self._stated(call))
         missing = call.tool.lacks(call.granted)
         if missing:
             raise PermissionDeniedError(
@@ -135,38 +149,17 @@ class Walk:
             )
         return await proceed(call)
 
+    def _stated(self, call: Call) -> Mapping[str, Any]:
+        """The arguments without what the policy has the agent state about the call itself."""
+        if not self.consenting.policy.wants_confidence(call.tool):
+            return call.arguments
+        arguments, call.confidence, call.reason = stated(call.tool, call.arguments)
+        return arguments
+
     async def consent(self, call: Call, proceed: Proceed) -> Structured:
         """Allow, refuse, or ask a person, who sees the object as we fetched it. No answer is a no."""
-        decision = self.policy.decide(call.tool)
-        asking = call.wire.connector.asking.get(call.tool.name)
-        if decision is Decision.ALLOW and asking is not None and asking.when(call.typed):
-            decision = Decision.ASK
-        if decision is Decision.DENY:
-            raise DeniedError(f"the policy of this server does not allow {call.tool.name}.")
-        if decision is Decision.ASK and not await self._confirmed(call):
-            raise DeniedError(f"the person declined {call.tool.name}; nothing was changed.")
+        await self.consenting.settle(call)
         return await proceed(call)
-
-    async def _confirmed(self, call: Call) -> bool:
-        """Ask, with the call's clock stopped while the person thinks."""
-        question = await self._question(call)
-        left = call.deadline.remaining()
-        agreed = await call.host.confirm(question) is True
-        call.deadline = Deadline.after(max(left, 0.001))
-        return agreed
-
-    @staticmethod
-    async def _question(call: Call) -> Question:
-        preview: Structured = {}
-        asking = call.wire.connector.asking.get(call.tool.name)
-        shows = call.tool.preview or (asking.preview if asking else None)
-        if shows is not None:
-            signature = Signature(shows, shows.__name__)
-            taken = {name: value for name, value in call.typed.items() if name in signature.parameters}
-            shown = await shows(Api(call.wire, call.deadline, call.trail, Effect.READ, call.host), **taken)
-            preview = signature.structured(shown)
-        plain = call.tool.signature.model.model_validate(call.typed).model_dump(mode="json", exclude_none=True)
-        return Question(call.tool.name, call.tool.description, call.connection, plain, preview, call.identity)
 
     async def run(self, call: Call, proceed: Proceed) -> Structured:
         """The tool function itself, and its result as plain data."""

@@ -16,6 +16,8 @@ from clew import __version__
 from clew.core.call import Suspend
 from clew.core.connector import Effect
 from clew.core.errors import CallError, ClewError, InternalError
+from clew.core.policy import Policy
+from clew.core.stated import with_stated
 from clew.servers.ask import Asked, McpHost
 from clew.servers.runtime import Bound, Runtime
 
@@ -30,7 +32,7 @@ _ERROR = {"type": "object", "properties": {"error": {"type": "object"}}, "requir
 
 def build_server(runtime: Runtime) -> Server[Any]:
     """An MCP server that offers the runtime's tools. It can be run over stdio, HTTP or in memory."""
-    listed = [describe(bound) for _, bound in sorted(runtime.tools.items())]
+    listed = [describe(bound, runtime.walk.consenting.policy) for _, bound in sorted(runtime.tools.items())]
     spent: dict[str, float] = {}
 
     async def list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -59,7 +61,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
 
     def input_schema(name: str) -> Mapping[str, Any] | None:
         bound = runtime.tools.get(name)
-        return bound.tool.signature.input_schema if bound else None
+        return input_schema_of(bound, runtime.walk.consenting.policy) if bound else None
 
     server: Server[Any] = Server(
         runtime.name,
@@ -84,13 +86,19 @@ def instructions(runtime: Runtime) -> str:
     )
 
 
-def describe(bound: Bound) -> types.Tool:
+def input_schema_of(bound: Bound, policy: Policy) -> dict[str, Any]:
+    """The schema of a tool's arguments, with what the policy wants stated."""
+    schema = bound.tool.signature.input_schema
+    return with_stated(bound.tool, schema) if policy.wants_confidence(bound.tool) else schema
+
+
+def describe(bound: Bound, policy: Policy | None = None) -> types.Tool:
     """A tool as the protocol lists it."""
     tool = bound.tool
     return types.Tool(
         name=bound.name,
         description=tool.description,
-        input_schema=tool.signature.input_schema,
+        input_schema=input_schema_of(bound, policy or Policy()),
         output_schema={"type": "object", "anyOf": [tool.signature.output_schema, _ERROR]},
         annotations=types.ToolAnnotations(
             read_only_hint=tool.effect is Effect.READ,

@@ -17,9 +17,11 @@ from clew.auth.minting import MINTERS
 from clew.auth.refresh import Refresher
 from clew.auth.vault import Summary, Vault
 from clew.core.api import Api
+from clew.core.approvals import open_approvals
 from clew.core.call import Call, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
+from clew.core.consent import Consent
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError
 from clew.core.host import Host, SilentHost
@@ -83,7 +85,7 @@ class Runtime:
 
         Raises `ConfigurationError` for unknown connectors and tools, before anything is opened.
         """
-        policy = policy or Policy(read_only=settings.read_only)
+        policy = policy or settings.policy
         connectors = tuple(load(name) for name in dict.fromkeys(names))
         offered = select_tools(connectors, policy=policy, only=tuple(tools) or settings.tools)
         async with contextlib.AsyncExitStack() as stack:
@@ -101,7 +103,7 @@ class Runtime:
                 store.vault,
                 refresher,
                 client,
-                Walk(policy),
+                Walk(consenting=Consent(policy, await open_approvals(store.database, store.sealer))),
                 store,
                 account,
                 limiter=limiter,

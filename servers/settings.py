@@ -14,7 +14,9 @@ from typing import Any
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
+from clew.core.policy import Decision, Policy, PolicyRule
 from clew.core.secret import Secret
+from clew.servers.policy_file import read_policy
 
 FILE = "clew.toml"
 DATABASE = "clew.db"
@@ -25,7 +27,7 @@ KEY_PLACES = ("auto", "keyring", "file", "env")
 ROTATIONS = ("data", "keys", "tokens")
 _SIMPLE = (
     "home", "database", "deadline", "read_only", "tools", "key_provider", "old_key_providers", "rotate_after", "rotate",
-    "log_level", "limits",
+    "log_level", "limits", "allow_writes",
 )  # fmt: skip
 VARIABLES = (
     *(f"CLEW_{name.upper()}" for name in _SIMPLE), "CLEW_CONFIG", "CLEW_CONNECTORS", "CLEW_MASTER_KEY",
@@ -51,7 +53,8 @@ class Settings:
     `home`). `deadline` is how many seconds a tool call may take; hosts stop at 180 to 600. `rotate_after` (seconds; 0:
     never) and `rotate` are the policy that a running server keeps. `limits` is the address of a Redis or
     Valkey server (`redis://HOST:6379/0`) that shares rate limits between machines; without it a file in `home` shares
-    them on this one.
+    them on this one. `allow_writes` lets tools that change something run without asking once per session; `policy`
+    holds the rules of `[policy]` together with it and `read_only`.
     """
 
     home: Path
@@ -65,6 +68,8 @@ class Settings:
     rotate: tuple[str, ...] = ("data",)
     log_level: str = "warning"
     limits: str = ""
+    allow_writes: bool = False
+    policy: Policy = field(default_factory=Policy)
     connectors: Mapping[str, ConnectorSettings] = field(default_factory=dict[str, ConnectorSettings])
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     files: tuple[Path, ...] = ()
@@ -95,8 +100,16 @@ def load_settings(environment: Mapping[str, str] | None = None, project: Path | 
     sources: dict[str, str] = {}
     tables: dict[str, dict[str, str]] = {}
     files = _files(environment, project)
+    rules: tuple[PolicyRule, ...] = ()
+    writes: Decision | None = None
     for path in files:
         found = _read(path)
+        own = path != (project or _here()) / FILE
+        said, more = read_policy(found.pop("policy", {}), str(path), strict=not own)
+        if not own and found.get("allow_writes"):
+            raise ConfigurationError(f"{path}: a project's file cannot allow writes; say --allow-writes yourself.")
+        writes, rules = said or writes, more + rules
+        sources |= {f"policy.{rule.name}": str(path) for rule in more}
         for name, keys in found.pop("connectors", {}).items():
             tables.setdefault(name, {}).update(keys)
             sources |= dict.fromkeys((f"connectors.{name}.{key}" for key in keys), str(path))
@@ -108,6 +121,8 @@ def load_settings(environment: Mapping[str, str] | None = None, project: Path | 
             values[name] = _checked(name, environment[variable], variable)
             sources[name] = variable
     values.setdefault("home", default_home())
+    allowed = Decision.ALLOW if values.get("allow_writes") else writes or Decision.ASK
+    values["policy"] = Policy(read_only=values.get("read_only", False), writes=allowed, rules=rules)
     connectors = {name: ConnectorSettings(**keys) for name, keys in tables.items()}
     return Settings(**values, connectors=connectors, sources=sources, files=tuple(files))
 
@@ -141,8 +156,19 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not UTF-8 text.") from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
-    known = [*_SIMPLE, "connectors"]
+    known = [*_SIMPLE, "connectors", "policy"]
     return {name: _checked(_known(name, known, str(path)), value, str(path)) for name, value in table.items()}
+
+
+def _as_it_is(name: str, value: Any, where: str) -> Any:
+    return value
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # the working directory is gone
+        return Path("/nowhere")
 
 
 def _known(name: str, known: list[str], where: str) -> str:
@@ -286,4 +312,6 @@ _CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "log_level": _choice,
     "limits": _server,
     "connectors": _connectors,
+    "allow_writes": _flag,
+    "policy": _as_it_is,
 }

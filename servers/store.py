@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from clew.auth.connections import Status, status
 from clew.auth.keys import Keys
 from clew.auth.places import open_keys
+from clew.auth.records import RecordSealer
+from clew.auth.sealing import DataKeys
 from clew.auth.vault import Vault, open_vault
 from clew.core.database import Database, open_database
 from clew.core.errors import ConfigurationError
@@ -27,6 +29,11 @@ class Store:
     database: Database
     vault: Vault
     keys: Keys
+
+    @property
+    def sealer(self) -> RecordSealer:
+        """Encryption of what is kept about calls."""
+        return RecordSealer(DataKeys(self.database, self.keys))
 
 
 @contextlib.asynccontextmanager

@@ -54,6 +54,7 @@ def _add_serving(commands: Commands) -> None:
     serve.set_defaults(rest="names")
     serve.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP on a loopback address")
     serve.add_argument("--read-only", action="store_true", help="offer only tools that change nothing")
+    serve.add_argument("--allow-writes", action="store_true", help="do not ask before tools that can be undone")
     serve.add_argument("--tools", metavar="A,B", default="", help="offer only these tools or toolsets")
     account(serve)
 

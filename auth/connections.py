@@ -9,7 +9,7 @@ from clew.auth.advice import connect_command
 from clew.auth.authorizer import preferred_kind
 from clew.auth.clients import is_app
 from clew.auth.facts import Facts
-from clew.auth.schemes import Typed, Variable, expand
+from clew.auth.schemes import Typed
 from clew.auth.vault import Summary, Vault
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.credentials import Scheme
@@ -23,7 +23,7 @@ State = Literal["ready", "expired", "refused", "damaged"]
 class Status:
     """One line of `clew auth status`. `expires_in` is in seconds; None means that it does not end or nobody knows.
 
-    `missing` are scopes that were asked for and not granted.
+    `missing` are scopes that were asked for and not granted, `origin` is where the credential may be sent.
     `next_step` is the command that repairs the connection, None when nothing is wrong.
     """
 
@@ -40,6 +40,7 @@ class Status:
     refused_at: float | None
     refused: str | None
     obtained_at: float
+    origin: str | None
     next_step: str | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -94,8 +95,9 @@ async def set_token(
     identity: str | None = None,
     scopes: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
+    origin: str | None = None,
 ) -> int:
-    """Store secrets that a person typed in, replacing older ones; the answer is the row's version.
+    """Store secrets that a person typed in for `origin`, replacing older ones; the answer is the row's version.
 
     `fields` must hold exactly `scheme.fields`. Surrounding white space (a pasted line break) is removed; a value that
     cannot stand in a header is a `ConfigurationError`.
@@ -103,7 +105,7 @@ async def set_token(
     if set(fields) != set(scheme.fields):
         raise ConfigurationError(f"{connection.connector} wants {' and '.join(scheme.fields)}.")
     clean = {name: _clean(name, secret, spaces=scheme.kind == "basic") for name, secret in fields.items()}
-    facts = Facts(scheme.kind, identity=identity, scopes=tuple(scopes), variables=dict(variables or {}))
+    facts = Facts(scheme.kind, identity=identity, scopes=tuple(scopes), variables=dict(variables or {}), origin=origin)
     return await vault.put(connection, clean, facts)
 
 
@@ -129,21 +131,6 @@ async def status(vault: Vault, *, tenant: str = LOCAL_TENANT, connector: str | N
 def granted(facts: Facts) -> frozenset[str] | None:
     """The scopes that a login brought; None where scopes say nothing (a token that was typed in, no scopes at all)."""
     return frozenset(facts.scopes) if facts.kind == "oauth2" and facts.scopes else None
-
-
-def declared_variables(schemes: Sequence[Scheme]) -> dict[str, Variable]:
-    """The variables that a connector's schemes declare, by name."""
-    found: dict[str, Variable] = {}
-    for scheme in schemes:
-        found |= getattr(scheme, "variables", {})
-    return found
-
-
-def connection_url(template: str, schemes: Sequence[Scheme], variables: Mapping[str, str]) -> str:
-    """A connector's root address for one connection. Raises `ConfigurationError` when a variable is missing."""
-    if "{" not in template:
-        return template
-    return expand(template, base_url=template, variables=variables, declared=declared_variables(schemes))
 
 
 def account_name(account: str | None, identity: str | None) -> str:
@@ -175,6 +162,7 @@ def _status(summary: Summary, now: float) -> Status:
         refused_at=facts.refused_at,
         refused=facts.refused,
         obtained_at=facts.obtained_at,
+        origin=facts.origin,
         next_step=None if state == "ready" else command,
     )
 

@@ -4,9 +4,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attacks.refreshing import Kill, Race
+if TYPE_CHECKING:
+    from tests.attacks.refreshing import Kill, Race
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "credentials-attack.md"
 
@@ -40,7 +41,7 @@ def seen(file: Path) -> list[dict[str, Any]]:
     )
 
 
-def of_races(done: list[Race]) -> dict[str, Any]:
+def of_races(done: "list[Race]") -> dict[str, Any]:
     """What a slice of attack 1 came to."""
     return {
         "attack": "race",
@@ -54,7 +55,7 @@ def of_races(done: list[Race]) -> dict[str, Any]:
     }
 
 
-def of_kills(done: list[Kill]) -> dict[str, Any]:
+def of_kills(done: "list[Kill]") -> dict[str, Any]:
     """What a slice of attack 2 came to."""
     return {
         "attack": "kill",
@@ -102,11 +103,11 @@ def page(slices: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def _grouped(slices: list[dict[str, Any]]) -> list[tuple[tuple[str, str], list[dict[str, Any]]]]:
-    places = dict.fromkeys((each["provider"], each["store"]) for each in slices)
-    return [
-        (place, [each for each in slices if (each["provider"], each["store"]) == place]) for place in sorted(places)
-    ]
+def _grouped(slices: list[Mapping[str, Any]]) -> list[tuple[tuple[str, str], list[Mapping[str, Any]]]]:
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for each in slices:
+        found.setdefault((each["provider"], each["store"]), []).append(each)
+    return sorted(found.items())
 
 
 def _row(cells: list[Any]) -> str:

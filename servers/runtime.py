@@ -9,11 +9,12 @@ from urllib.request import getproxies
 import httpx
 
 from clew.auth.authorizer import VaultAuthorizer
-from clew.auth.connections import connection_url, find, granted
+from clew.auth.connections import find, granted
 from clew.auth.dpop import hear
 from clew.auth.facts import Facts
 from clew.auth.leases import open_leases
 from clew.auth.minting import MINTERS
+from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.vault import Summary, Vault
 from clew.core.api import Api
@@ -139,9 +140,9 @@ class Runtime:
         wire = await self.wire(connector, account)
         return await connector.identify(Api(wire, Deadline.after(deadline), Trail(), Effect.READ, SilentHost()))
 
-    def base_url(self, connector: Connector) -> str:
+    def place(self, connector: Connector) -> Place:
         """The configured root address of a provider, else the connector's own."""
-        return self.settings.of(connector.name).base_url or connector.base_url
+        return self.settings.place(connector.name, connector.base_url)
 
     async def wire(self, connector: Connector, account: str | None = None) -> Wire:
         """The way to the provider with the credentials of `account`, the configured one or the only one."""
@@ -149,11 +150,14 @@ class Runtime:
 
     def _wire(self, connector: Connector, known: Summary) -> Wire:
         connection = known.connection
-        base_url = connection_url(self.base_url(connector), connector.schemes, known.facts.variables)
+        place = self.place(connector)
+        base_url = place.url(connector.schemes, connection, known.facts)
         wire = self.wires.get(connection)
         if wire is None or wire.base_url != base_url.rstrip("/"):
             authorizer = (
-                VaultAuthorizer(connection, connector.schemes, self.vault, self.refresher, base_url=base_url)
+                VaultAuthorizer(
+                    connection, connector.schemes, self.vault, self.refresher, base_url=base_url, place=place
+                )
                 if connector.schemes
                 else None
             )

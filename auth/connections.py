@@ -21,7 +21,9 @@ State = Literal["ready", "expired", "refused", "damaged"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One line of `clew auth status`. `expires_in` is in seconds; None means that it does not end or nobody knows.
+    """One line of `clew auth status`. Times are in seconds; None means that it does not end or nobody knows.
+
+    `expires_in` is the access token's life; a `renewable` one is replaced by itself, until `login_ends_in`.
 
     `missing` are scopes that were asked for and not granted, `origin` is where the credential may be sent.
     `next_step` is the command that repairs the connection, None when nothing is wrong.
@@ -36,6 +38,8 @@ class Status:
     scopes: tuple[str, ...]
     missing: tuple[str, ...]
     expires_in: float | None
+    renewable: bool
+    login_ends_in: float | None
     refreshed: int
     refused_at: float | None
     refused: str | None
@@ -158,6 +162,8 @@ def _status(summary: Summary, now: float) -> Status:
         scopes=facts.scopes,
         missing=tuple(scope for scope in facts.asked if facts.scopes and scope not in facts.scopes),
         expires_in=None if facts.expires_at is None else facts.expires_at - now,
+        renewable=facts.renewable,
+        login_ends_in=None if facts.refresh_expires_at is None else facts.refresh_expires_at - now,
         refreshed=facts.refreshed,
         refused_at=facts.refused_at,
         refused=facts.refused,

@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clew.auth.advice import connect_command, refused
+from clew.auth.certificates import EXTENSION
+from clew.auth.clients import bound_identity
 from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.schemes import AnyScheme, OAuth2, TokenScheme
@@ -62,6 +64,8 @@ class VaultAuthorizer:
                 record = await self._refreshed(record, scheme)
             self._note_proof(request, scheme)
             scheme.apply(request, lambda name: _opened(record, name))
+            if isinstance(scheme, TokenScheme) and scheme.certificate_bound:
+                request.extensions[EXTENSION] = await bound_identity(self._vault, record, scheme)
             return record.facts.generation
 
     async def renew(self, generation: str) -> None:

@@ -14,6 +14,7 @@ from clew.auth.dpop import hear
 from clew.auth.facts import Facts
 from clew.auth.leases import open_leases
 from clew.auth.minting import MINTERS
+from clew.auth.mutual import CertificateTransport, refuse_certificate
 from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.vault import Summary, Vault
@@ -183,10 +184,12 @@ class Runtime:
 
 def open_client() -> httpx.AsyncClient:
     """The one client of a process. Where the environment names a proxy, httpx's own pool knows how to use it."""
-    hooks = {"response": [hear]}
+    hooks: dict[str, list[Any]] = {"response": [hear]}
     if getproxies().keys() & {"http", "https", "all"}:
+        hooks = {**hooks, "request": [refuse_certificate]}
         return httpx.AsyncClient(follow_redirects=False, event_hooks=hooks)
-    return httpx.AsyncClient(follow_redirects=False, event_hooks=hooks, transport=SlotTransport())
+    transport = CertificateTransport(SlotTransport())
+    return httpx.AsyncClient(follow_redirects=False, event_hooks=hooks, transport=transport)
 
 
 def select_tools(connectors: Sequence[Connector], *, policy: Policy, only: Sequence[str] = ()) -> dict[str, Bound]:

@@ -6,8 +6,10 @@ from argparse import Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from clew.auth.clients import stored_client
 from clew.auth.connections import set_token
 from clew.auth.facts import Facts
+from clew.auth.oauth import shown_identity
 from clew.auth.origins import Place
 from clew.auth.schemes import Minted, Typed
 from clew.core.connection import LOCAL_TENANT, Connection
@@ -120,7 +122,8 @@ async def _keep_minted(
     held = Held(Connection(LOCAL_TENANT, connector.name, arguments.account or "new"), facts, secrets)
     grant = await first_token(held, scheme, base_url=base_url_of(connector, place, variables))
     known = {**variables, **grant.variables}
-    shown = HeldCredential(scheme, {**secrets, **grant.fields()})
+    identity = shown_identity(stored_client(held, scheme)) if scheme.certificate_bound else None
+    shown = HeldCredential(scheme, {**secrets, **grant.fields()}, identity)
     return await _keep(settings, connector, shown, arguments.account, known, place=place, minted=(held, grant))
 
 

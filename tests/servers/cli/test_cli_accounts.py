@@ -142,7 +142,7 @@ def test_check_shows_a_revoked_token_and_how_to_repair_it(place: Place, acme: Sa
     acme.reset()  # Acme forgets every token but its own
     ran = place.run("auth", "status", "--check")
     assert ran.code == 4
-    assert re.search(r"work +ada@acme.example +token +refused", ran.out)
+    assert re.search(r"work +refused +ada@acme.example +token", ran.out)
     assert "Repair it with: clew auth set acme --account work" in ran.out
 
 

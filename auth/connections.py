@@ -137,6 +137,20 @@ def granted(facts: Facts) -> frozenset[str] | None:
     return frozenset(facts.scopes) if facts.kind == "oauth2" and facts.scopes else None
 
 
+async def usable_scopes(
+    vault: Vault, connector: str, *, account: str | None = None, tenant: str = LOCAL_TENANT
+) -> list[frozenset[str]] | None:
+    """What the accounts that a call may use were granted, each; None where there is none, or nobody knows of one."""
+    stored = [
+        each
+        for each in await vault.list(tenant=tenant, connector=connector)
+        if account in (None, each.connection.account)
+    ]
+    known = [granted(each.facts) for each in stored]
+    found = [scopes for scopes in known if scopes is not None]
+    return found if found and len(found) == len(known) else None
+
+
 def account_name(account: str | None, identity: str | None) -> str:
     """The name a new connection gets: the one that was asked for, else the provider's, else `main`."""
     return account or identity or "main"

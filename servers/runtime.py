@@ -9,7 +9,7 @@ from urllib.request import getproxies
 import httpx
 
 from clew.auth.authorizer import VaultAuthorizer
-from clew.auth.connections import find, granted
+from clew.auth.connections import find, granted, usable_scopes
 from clew.auth.dpop import hear
 from clew.auth.facts import Facts
 from clew.auth.leases import open_leases
@@ -134,6 +134,24 @@ class Runtime:
         )
         return await self.walk(call)
 
+    async def lacking(self) -> dict[str, tuple[str, ...]]:
+        """The tools that no account could use as things stand, each with the scopes it lacks. They need not be shown.
+
+        Where an account's scopes are not known, or nothing is connected yet, nothing is lacking.
+        """
+        lacks: dict[str, tuple[str, ...]] = {}
+        for connector in self.connectors:
+            offered = [bound for bound in self.tools.values() if bound.connector is connector and bound.tool.scopes]
+            if not offered:
+                continue
+            account = self._chosen(connector, None)
+            accounts = await usable_scopes(self.vault, connector.name, account=account) or []
+            for bound in offered if accounts else ():
+                missing = [bound.tool.lacks(scopes) for scopes in accounts]
+                if all(missing):
+                    lacks[bound.name] = min(missing, key=len)
+        return lacks
+
     async def identity(self, connector: Connector, account: str | None = None, *, deadline: float = 10.0) -> str | None:
         """Whose credentials these are, in the provider's words; `None` when the connector declares no identity call."""
         if connector.identify is None:
@@ -178,8 +196,10 @@ class Runtime:
     async def _known(self, connector: Connector, account: str | None) -> Summary:
         if not connector.schemes:
             return Summary(Connection(LOCAL_TENANT, connector.name, "none"), 0, Facts(kind="none"), 0.0, 0.0)
-        chosen = account or self.account or self.settings.of(connector.name).account or None
-        return await find(self.vault, connector.name, connector.schemes, account=chosen)
+        return await find(self.vault, connector.name, connector.schemes, account=self._chosen(connector, account))
+
+    def _chosen(self, connector: Connector, account: str | None) -> str | None:
+        return account or self.account or self.settings.of(connector.name).account or None
 
 
 def open_client() -> httpx.AsyncClient:

@@ -14,13 +14,13 @@ class CertificateTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
+        self.inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request."""
         identity = request.extensions.get(EXTENSION)
         if identity is None:
-            return await self._inner.handle_async_request(request)
+            return await self.inner.handle_async_request(request)
         own = httpx.AsyncHTTPTransport(verify=context(*identity))
         try:
             response = await own.handle_async_request(request)
@@ -33,7 +33,7 @@ class CertificateTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close the connections without certificates; the others close themselves."""
-        await self._inner.aclose()
+        await self.inner.aclose()
 
 
 class _Last(httpx.AsyncByteStream):

@@ -9,15 +9,16 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, adjust, begun, learn, refuse
 from clew.core.deadline import Deadline
 from clew.core.errors import ProviderDownError, RateLimitError
 from clew.core.limit_store import Ask, Edit, LimitStore, Mark, MemoryStore, Taken, Wish
 from clew.core.limits import Limit, News, RateLimitHeaders, object_of
+
+if TYPE_CHECKING:
+    import httpx
 
 PROGRESS_SECONDS = 10.0
 """While a call waits, its host hears of it this often: Copilot cuts off what is silent for 180 s."""
@@ -51,7 +52,7 @@ class Sending:
 
     principal: str
     route: str
-    request: httpx.Request
+    request: "httpx.Request"
     background: bool = False
 
 

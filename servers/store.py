@@ -10,7 +10,8 @@ from clew.auth.keys import Keys
 from clew.auth.places import open_keys
 from clew.auth.vault import Vault, open_vault
 from clew.core.database import Database, open_database
-from clew.core.limit_store import FallbackStore, LimitStore, MemoryStore, StoreError
+from clew.core.limit_fallback import FallbackStore
+from clew.core.limit_store import LimitStore, MemoryStore, StoreError
 from clew.servers.settings import DATABASE, Settings
 
 log = logging.getLogger(__name__)

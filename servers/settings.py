@@ -84,6 +84,13 @@ class Settings:
         """The settings of one connector."""
         return self.connectors.get(connector, ConnectorSettings())
 
+    def has_database(self) -> bool:
+        """Is anything stored, as far as that can be known without opening it?"""
+        try:
+            return bool(self.database) or (self.home / DATABASE).is_file()
+        except OSError as error:
+            raise ConfigurationError(f"home {self.home} cannot be read: {error.strerror}.") from None
+
 
 def user_file() -> Path:
     """The user's own `clew.toml`."""

@@ -11,7 +11,7 @@ from clew.core.host import SilentHost
 from clew.core.journal import Journal, State, Wanted, Write
 from clew.core.once import Look
 from clew.core.wire import Trail, Wire
-from clew.core.writing import Answered, Looker, Writing
+from clew.core.writing import Looker, Writing
 
 if TYPE_CHECKING:
     from clew.core.call import Call
@@ -51,7 +51,7 @@ async def _after(error: CallError, writing: Writing, trail: Trail) -> Structured
     try:
         found = await writing.failed(error, outcome=outcome)
     except CallError as told:
-        if told.outcome is Outcome.NOT_APPLIED:
+        if told.outcome is Outcome.NOT_APPLIED and writing.row is not None:
             trail.changed = 0
         raise
     trail.changed = 0 if found is None else 1

@@ -23,6 +23,7 @@ from clew.core.errors import (
     CallError,
     Code,
     ConflictError,
+    InternalError,
     Outcome,
     OutcomeUnknownError,
     Retry,
@@ -247,7 +248,11 @@ class Writing:
         """What a finished write says again."""
         assert self.journal is not None
         assert self.wanted is not None
-        kept = await self.journal.answer(row) or {}
+        try:
+            kept = await self.journal.answer(row) or {}
+        except InternalError as fault:  # said aloud below: the result is gone, the write is not
+            log.error("the answer of write %s cannot be read: %s", row.id, fault)
+            kept = {}
         if "error" in kept:
             return _error_of(kept["error"])
         result = kept.get("result")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clew.auth.connections import Status, status
 from clew.auth.keys import Keys
 from clew.auth.places import open_keys
-from clew.auth.sealer import VaultSealer
+from clew.auth.records import RecordSealer
 from clew.auth.sealing import DataKeys
 from clew.auth.vault import Vault, open_vault
 from clew.core.database import Database, open_database
@@ -40,7 +40,7 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
     database = await open_database(settings.database or settings.home / DATABASE)
     try:
         vault = await open_vault(database, keys)
-        journal = await open_journal(database, VaultSealer(DataKeys(database, keys)), window=settings.repeat_window)
+        journal = await open_journal(database, RecordSealer(DataKeys(database, keys)), window=settings.repeat_window)
         yield Store(database, vault, keys, journal)
         journal.presence.leave()
     finally:

@@ -175,7 +175,9 @@ class Field:
         async def read() -> str:
             database, journal = await open_store(self.address, self.folder)
             rows = await database.fetch_all(
-                "SELECT state, pending FROM writes WHERE tool = ? AND request_key = ?", strategy.tool, f"id:run-{number}"
+                "SELECT state, pending FROM writes WHERE tool = ? AND request_key = ?",
+                strategy.tool,
+                f"id:run-{number}",
             )
             await database.close()
             del journal

@@ -79,7 +79,9 @@ def _look(read: once.Reader) -> once.Look:
 
 
 KEY = once.ProviderKey(
-    header="Idempotency-Key", replayed="Idempotent-Replayed", doubtful=("idempotency_key_in_use", "idempotency_key_reused")
+    header="Idempotency-Key",
+    replayed="Idempotent-Replayed",
+    doubtful=("idempotency_key_in_use", "idempotency_key_reused"),
 )
 
 
@@ -196,7 +198,9 @@ async def call(url: str, address: str, folder: Path, tool: str, arguments: Mappi
             await database.close()
 
 
-def fork_call(url: str, address: str, folder: Path, tool: str, arguments: Mapping[str, Any], seconds: float = 20) -> "Caller":
+def fork_call(
+    url: str, address: str, folder: Path, tool: str, arguments: Mapping[str, Any], seconds: float = 20
+) -> "Caller":
     """The same in a process of its own: a fork, so that it is under way within a millisecond."""
     out, into = os.pipe()
     pid = os.fork()

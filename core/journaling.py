@@ -105,7 +105,8 @@ def looker(tool: Tool, wire: Wire, deadline: Deadline, arguments: Mapping[str, A
     async def look(row: Write) -> Mapping[str, Any] | None:
         api = Api(wire, deadline, Trail(), Effect.READ, SilentHost())
         form = tool.once.form if isinstance(tool.once, ProviderKey | NaturalKey) else "hex"
-        facts = {"marker": row.marker, "reference": row.reference, "key": key_of(row.seed, 0, form)}
+        facts: dict[str, Any] = {"marker": row.marker, "reference": row.reference, "sent_at": row.sent_at}
+        facts["key"] = key_of(row.seed, 0, form)
         found = await timing.read(api, **timing.takes({**facts, **arguments}))
         return None if found is None else tool.signature.structured(found)
 

@@ -167,7 +167,7 @@ class Writing:
         if isinstance(kind, offers.ProviderKey | offers.NaturalKey) and method in kind.methods:
             return offers.key_of(seed, position, kind.form), ""
         if isinstance(kind, offers.Marker) and method in kind.methods:
-            return "", self.row.marker if self.row is not None else f"clew-{seed[:20]}"
+            return "", self.row.marker if self.row is not None else ""  # without a row nobody would search for it
         return "", ""
 
     # Meeting the row.

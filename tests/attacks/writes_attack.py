@@ -213,9 +213,9 @@ def read_kept(path: Path) -> list[Tally]:
     """The sums of what several commands have kept."""
     total: dict[str, Tally] = {}
     for line in path.read_text().splitlines():
-        data = json.loads(line)
-        counts = {name: Counter(data.pop(name)) for name in ("faults", "ends")}
-        total.setdefault(data["strategy"], Tally(data["strategy"])).add(Tally(**data, **counts))
+        data: dict[str, Any] = json.loads(line)
+        data |= {name: Counter(data[name]) for name in ("faults", "ends")}
+        total.setdefault(data["strategy"], Tally(data["strategy"])).add(Tally(**data))
     return list(total.values())
 
 

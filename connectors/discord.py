@@ -13,7 +13,7 @@ ERRORS = ErrorMap(
     provider_code=("code", "error"),
     request_id=("x-request-id", "cf-ray"),
     resets=(Reset(body="retry_after"), Reset(header="x-ratelimit-reset-after")),
-    buckets=("x-ratelimit-scope", "x-ratelimit-bucket"),
+    buckets=("x-ratelimit-bucket", "x-ratelimit-scope"),
     rules=(
         Rule(
             code="rate_limited",
@@ -46,6 +46,7 @@ ERRORS = ErrorMap(
             "10020 10026 10029 10057 10062 10065 10066 10070",
         ),
         Rule(code="already_done", codes="40033 40060"),
+        Rule(code="provider_down", status=(400, 403, 429), codes="40004 40006 130000", not_applied=True),
         Rule(code="provider_down", codes="40004 40006 130000"),
         Rule(
             code="contract_changed",

@@ -60,6 +60,7 @@ ERRORS = ErrorMap(
             "resyncChangesUploadDifferences",
             next_step="Drop the delta link and list everything again.",
         ),
+        Rule(code="conflict", status=423, retry_after=5),  # "notAllowed" outside, resourceLocked within
         Rule(
             code="permission",
             codes="Authorization_RequestDenied ErrorAccessDenied accessDenied Forbidden ErrorSendAsDenied "
@@ -76,7 +77,6 @@ ERRORS = ErrorMap(
             codes="nameAlreadyExists Conflict ErrorCreateItemAccessDenied ErrorIrresolvableConflict resourceModified "
             "editConflict ErrorItemSave Request_MultipleObjectsWithSameKeyValue ErrorFolderExists",
         ),
-        Rule(code="conflict", status=423, codes="resourceLocked", retry_after=5),
         Rule(code="contract_changed", codes="notSupported UnsupportedApiVersion Request_UnsupportedQuery"),
         Rule(code="contract_changed", status=(405, 501)),
         Rule(

@@ -37,7 +37,7 @@ ERRORS = ErrorMap(
         Rule(
             code="contract_changed",
             codes="validation_error",
-            text=r"property .{0,80}(?:does not exist|not a property that exists)|could not find property",
+            text=r"property .{0,80}does not exist|is not a property that exists|could not find property",
         ),
         Rule(code="contract_changed", codes="missing_version unsupported_version"),
         Rule(

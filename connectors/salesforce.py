@@ -22,7 +22,7 @@ ERRORS = ErrorMap(
         # These loop for ever when refreshed.
         Rule(
             code="permission",
-            status=401,
+            status=(401, 403),
             text="session is not valid for use with the REST API|Connected app is not attached to Agent",
         ),
         Rule(code="auth_expired", codes="INVALID_SESSION_ID sf:INVALID_SESSION_ID"),
@@ -116,6 +116,7 @@ salesforce = Connector(
                 ),
                 schemes.TokenRule("outage", code="rate_limit_exceeded|server_error|temporarily_unavailable"),
                 schemes.TokenRule("outage", status=420),
+                schemes.TokenRule("outage", code="unknown_error", text="retry"),
                 schemes.TokenRule("outage", status=406),
                 schemes.TokenRule("dead", code="invalid_grant|inactive_user|invalid_session"),
                 schemes.TokenRule(

@@ -31,7 +31,11 @@ ERRORS = ErrorMap(
             message="{provider} says the message is too old or too new; this machine's clock may be wrong.",
         ),
         Rule(code="auth_revoked", status=ANY, codes="INVALID_LOGIN INVALID_LOGIN_CREDENTIALS invalidCredentialsFault"),
-        Rule(code="permission", status=ANY, codes="AccessDenied INSUFFICIENT_PERMISSION insufficientPermissionFault"),
+        Rule(
+            code="permission",
+            status=ANY,
+            codes="AccessDenied Client.AccessDenied Sender.AccessDenied Client.Authorization INSUFFICIENT_PERMISSION insufficientPermissionFault",
+        ),
         Rule(code="permission", status=500, text="(?:access|permission) (?:is |was )?denied|not authori[sz]ed"),
         Rule(code="already_done", status=ANY, codes="DUP_RCRD DUPLICATE_VALUE DUP_ENTITY"),
         Rule(code="not_found", status=ANY, codes="RCRD_DSNT_EXIST NONEXISTENT_ID NotFound ObjectNotFound"),

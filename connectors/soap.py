@@ -34,7 +34,8 @@ ERRORS = ErrorMap(
         Rule(
             code="permission",
             status=ANY,
-            codes="AccessDenied Client.AccessDenied Sender.AccessDenied Client.Authorization INSUFFICIENT_PERMISSION insufficientPermissionFault",
+            codes="AccessDenied Client.AccessDenied Sender.AccessDenied INSUFFICIENT_PERMISSION "
+            "insufficientPermissionFault",
         ),
         Rule(code="permission", status=500, text="(?:access|permission) (?:is |was )?denied|not authori[sz]ed"),
         Rule(code="already_done", status=ANY, codes="DUP_RCRD DUPLICATE_VALUE DUP_ENTITY"),

@@ -4,7 +4,7 @@ Sources: microsoft-graph-docs (throttling, errors), msal-python 1.39.0, microsof
 codes: (memory).
 """
 
-from clew import Bearer, Connector, ErrorMap, NextUrlPages, Response, Rule, Verdict, schemes
+from clew import Bearer, Connector, ErrorMap, Limit, NextUrlPages, Response, Rule, Verdict, schemes
 
 
 def classify(response: Response) -> Verdict | None:
@@ -96,6 +96,13 @@ ERRORS = ErrorMap(
     ),
 )
 
+OUTLOOK = tuple(
+    f"/{owner}/{kind}*"
+    for owner in ("me", "users/{}")
+    for kind in ("messages", "mailFolders", "sendMail", "events", "calendar", "contacts")
+)
+"""Paths of one mailbox."""
+
 microsoft = Connector(
     "microsoft",
     title="Microsoft Graph",
@@ -123,6 +130,11 @@ microsoft = Connector(
         Bearer(help="an access token, for trying things out; it lives about an hour"),
     ),
     pages=NextUrlPages(items="value", next_url="['@odata.nextLink']"),
+    # https://learn.microsoft.com/graph/throttling-limits: an app and a mailbox; 4 at once.
+    rate_limits=(
+        Limit(name="mailbox", amount=10_000, per=600, paths=OUTLOOK),
+        Limit(name="mailbox at once", amount=4, kind="concurrency", paths=OUTLOOK),
+    ),
     errors=ERRORS,
     docs="https://learn.microsoft.com/graph",
 )

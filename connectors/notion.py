@@ -4,7 +4,7 @@ Sources: @notionhq/client 5.26.0, airbyte-source-notion 3.2.0, developers.notion
 again.
 """
 
-from clew import Bearer, Connector, CursorPages, ErrorMap, Rule, Version, schemes
+from clew import Bearer, Connector, CursorPages, ErrorMap, Limit, Rule, Version, schemes
 
 ERRORS = ErrorMap(
     message=("message", "error_description", "error"),
@@ -78,6 +78,8 @@ notion = Connector(
         ),
     ),
     pages=CursorPages(items="results", parameter="start_cursor", size_parameter="page_size"),
+    # An average of 3 a second for a connection, bursts allowed (memory). https://developers.notion.com
+    rate_limits=Limit(amount=3, per=1, kind="bucket", burst=10),
     errors=ERRORS,
     docs="https://developers.notion.com/reference",
 )

@@ -4,7 +4,7 @@ Sources: airbyte-source-salesforce 2.10.3, simple-salesforce 1.12.10, jsforce 3.
 "(memory)" marks what was not read again.
 """
 
-from clew import Bearer, Connector, ErrorMap, NextUrlPages, Rule, schemes
+from clew import Bearer, Connector, ErrorMap, Limit, NextUrlPages, Rule, schemes
 
 ERRORS = ErrorMap(
     message=("[0].message", "[0].errors[0].message", "error_description", "message", "error", "errorMessage"),
@@ -130,6 +130,8 @@ salesforce = Connector(
         Bearer(help="a session id, for trying things out"),
     ),
     pages=NextUrlPages(items="records", next_url="nextRecordsUrl"),
+    # Long requests (over 20 s) at once: 25 in production (memory).
+    rate_limits=Limit(name="at once", amount=25, kind="concurrency", by="app"),
     errors=ERRORS,
     docs="https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest",
 )

@@ -278,7 +278,8 @@ def learn(terms: Terms, level: Level, news: News, mark: float, now: float) -> bo
         level.peak = news.limit
         length = news.limit / news.restore if news.restore else news.span
         level.span = length or level.span
-    left = news.remaining - max(level.total - mark, 0.0)
+    since = level.total - mark - _beyond(terms, level, now + news.reset)
+    left = news.remaining - max(since, 0.0)
     if terms.kind == "bucket":  # what is handed out ahead has not arrived, so only what stands now can be compared
         size = sized(terms, level)
         stands = max(size.burst - max(level.even - now, 0.0) / size.interval, 0.0)
@@ -294,6 +295,15 @@ def learn(terms: Terms, level: Level, news: News, mark: float, now: float) -> bo
             level.peak = max(news.limit or level.peak, news.remaining + 1)
             level.span = max(level.span, news.reset) if not news.span else news.span
     return before != (level.even, level.left, level.ends, level.peak, level.span)
+
+
+def _beyond(terms: Terms, level: Level, ends: float) -> float:
+    """Units handed out for moments from `ends` on, not more than there are: the window before does not pay for them."""
+    if terms.kind not in {"sliding", "fixed"}:
+        return 0.0
+    spacing = sized(terms, level).spacing(slack(terms, 1.0))
+    evens = max((level.even - ends) // spacing, 0.0) if spacing < NEVER else 0.0
+    return evens + sum(units for moment, units in level.log if moment >= ends)
 
 
 def refuse(terms: Terms, level: Level, seconds: float, epoch: int, now: float) -> None:

@@ -243,7 +243,7 @@ class Stage:
 
 
 def main() -> None:
-    """Print the table: `quota.py [seconds] [store] [part of a row's name]`; `--write` puts it into the documentation."""
+    """Print the table: `quota.py [seconds] [store] [part of a name]`; `--write` puts it into the documentation."""
     words = [word for word in sys.argv[1:] if word != "--write"]
     seconds = float(words[0]) if words else 30.0
     stores = [words[1]] if len(words) > 1 else ["sqlite", "redis"]

@@ -1,14 +1,18 @@
 """`clew show`: what one connector lets an agent do."""
 
+import asyncio
 from argparse import Namespace
 from typing import Any
 
+from clew.auth.advice import connect_command
+from clew.auth.connections import Status
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.credentials import Scheme
 from clew.core.registry import load
 from clew.servers.cli.output import emit, emit_json, facts, table
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
+from clew.servers.store import stored_status
 
 
 def show_connector(arguments: Namespace) -> int:
@@ -16,8 +20,12 @@ def show_connector(arguments: Namespace) -> int:
     settings = begin()
     connector = load(arguments.name)
     stages = _stages() if arguments.stages else []
+    stored = asyncio.run(stored_status(settings, connector.name))
     if arguments.json:
-        emit_json(_facts(connector, settings) | ({"stages": stages} if stages else {}))
+        data = _facts(connector, settings)
+        for entry in data["tools"]:
+            entry["lacks"] = list(_lacks(connector.tools[entry["name"]], stored))
+        emit_json(data | ({"stages": stages} if stages else {}))
         return 0
     _print_facts(connector, settings)
     emit("")
@@ -26,9 +34,22 @@ def show_connector(arguments: Namespace) -> int:
         for tool in connector.tools.values()
     ]
     table(("TOOL", "EFFECT", "CONFIRM", "TOOLSET", "DESCRIPTION"), rows)
+    hidden = {tool.name: lacks for tool in connector.tools.values() if (lacks := _lacks(tool, stored))}
+    if hidden:
+        scopes = dict.fromkeys(scope for status in stored for scope in status.scopes)
+        scopes |= dict.fromkeys(scope for lacks in hidden.values() for scope in lacks)
+        named = ", ".join(f"{name} ({', '.join(lacks)})" for name, lacks in hidden.items())
+        emit("", f"Not offered to agents, because no account was granted what they need: {named}.")
+        emit(f"To offer them: {connect_command('oauth2', connector.name)} --scopes {','.join(scopes)}")
     if stages:
         emit("", "A call walks through these stages:", *(f"  {stage}" for stage in stages))
     return 0
+
+
+def _lacks(tool: Tool, stored: list[Status]) -> tuple[str, ...]:
+    """The scopes that every connected account lacks for this tool; nothing where one has them or nobody knows."""
+    missing = [tool.lacks(frozenset(each.scopes) if each.kind == "oauth2" and each.scopes else None) for each in stored]
+    return min(missing, key=len) if missing and all(missing) else ()
 
 
 def _confirm(connector: Connector, tool: Tool) -> str | None:

@@ -184,7 +184,7 @@ def strategies(seconds: float) -> None:
             )
             lines.append([row.name, name, *seen.cells()])
     if "--write" in sys.argv:
-        from pages import put
+        from tests.attacks.pages import put
 
         put("strategies", ("provider", "strategy", "goodput", "429 per answer", "fairness", "wait p99"), lines)
 

@@ -307,7 +307,10 @@ def _uncounted(terms: Terms, level: Level, mark: float, now: float, ends: float)
     if terms.kind not in {"sliding", "fixed"}:
         return since
     after = _from(terms, level, ends, 1.0)
-    coming = since if level.ends <= now else _from(terms, level, now, 0.0)
+    if level.ends > now:
+        coming = _from(terms, level, now, 0.0)
+    else:  # whatever left a little while ago has arrived, whoever's answer came first
+        coming = min(since, _from(terms, level, now - slack(terms, 0.1), 0.0))
     return max(coming - after, 0.0)
 
 

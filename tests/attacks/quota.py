@@ -258,8 +258,8 @@ def main() -> None:
                 print(f"{row.name:36s} {store:7s} {seen}", flush=True)
                 lines.append([row.name, store, *seen.cells()])
     if "--write" in sys.argv:
-        sys.path.insert(0, str(HERE.parent.parent / "bench"))
-        from pages import put
+        sys.path.insert(0, str(HERE.parent.parent))
+        from tests.attacks.pages import put
 
         put("quota", ("row", "store", "goodput", "429 per answer", "fairness", "wait p99"), lines)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "rate-limits.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "rate-limits.md"
 
 
 def put(name: str, headings: Sequence[str], rows: Sequence[Sequence[str]], page: Path = PAGE) -> None:

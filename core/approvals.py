@@ -115,8 +115,8 @@ class Approvals:
         self._clock = clock
 
     async def request(self, question: Question, ruling: Ruling, *, requester: str) -> Approval:
-        """The live approval of exactly this action, else a new one. One of the same action on an object that looked
-        otherwise is superseded."""
+        """The live approval of exactly this action under these terms, else a new one. One of the same action on an
+        object that looked otherwise, or that a former policy wanted otherwise, is superseded."""
         digest, now = question.digest, self._clock()
         fresh = Approval(
             secrets.token_hex(5), question, digest, State.PENDING, ruling.needed, ruling.approvers, ruling.channels,
@@ -126,10 +126,14 @@ class Approvals:
         async with self._database.transaction() as tx:
             row = await tx.fetch_one(
                 f"SELECT {_COLUMNS} FROM approvals WHERE action = ? AND digest = ? AND ends > ? "  # noqa: S608
-                "AND state NOT IN ('used', 'superseded') ORDER BY created DESC",
+                "AND state NOT IN ('used', 'superseded') AND needed = ? AND approvers = ? AND channels = ? "
+                "ORDER BY created DESC",
                 question.action,
                 digest,
                 now,
+                fresh.needed,
+                json.dumps(fresh.approvers),
+                json.dumps(fresh.channels),
             )
             if row is None:
                 await tx.execute(

@@ -11,11 +11,13 @@ from typing import Any
 from clew.core import audit
 from clew.core.api import Api
 from clew.core.connection import LOCAL_TENANT, Connection
-from clew.core.connector import Tool
+from clew.core.connector import Effect, Tool
 from clew.core.consent import Consent
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, InternalError, Outcome, PermissionDeniedError
+from clew.core.errors import CallError, ConfigurationError, InternalError, Outcome, PermissionDeniedError
 from clew.core.host import Host, SilentHost
+from clew.core.journal import Journal
+from clew.core.journaling import has_ended, journaled
 from clew.core.policy import Decision, Policy
 from clew.core.stated import stated
 from clew.core.wire import Trail, Wire
@@ -49,6 +51,8 @@ class Call:
     approval: str = ""
     notes: list[str] = field(default_factory=list[str])
     asked_for: float = 0.0
+    settled: bool = False  # what it asks for has an end already, so nobody is asked and nothing is done
+    within: str = ""  # the step of a workflow that this call is
 
 
 Structured = dict[str, Any]
@@ -70,11 +74,17 @@ class Walk:
     """
 
     def __init__(
-        self, policy: Policy | None = None, sink: audit.Sink = audit.log_record, consenting: Consent | None = None
+        self,
+        policy: Policy | None = None,
+        sink: audit.Sink = audit.log_record,
+        *,
+        consenting: Consent | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.consenting = consenting or Consent(policy or Policy(writes=Decision.ALLOW))
         self.sink = sink
-        self.stages: Sequence[Stage] = (self.record, self.check, self.consent, self.run)
+        self.writes = journal
+        self.stages: Sequence[Stage] = (self.record, self.check, self.consent, self.journal, self.run)
 
     def __str__(self) -> str:
         names = [stage.__name__ for stage in self.stages] + [f"  {stage.__name__}" for stage in Wire.stages()]
@@ -84,11 +94,17 @@ class Walk:
         """Take the walk. Raises `CallError` and nothing else, but for cancellation and `Suspend`."""
         return await self._from(0)(call)
 
-    def _from(self, position: int) -> Proceed:
+    def _from(self, position: int, stages: Sequence[Stage] = ()) -> Proceed:
+        chosen = stages or self.stages
+
         async def proceed(call: Call) -> Structured:
-            return await self.stages[position](call, self._from(position + 1))
+            return await chosen[position](call, self._from(position + 1, chosen))
 
         return proceed
+
+    async def step(self, call: Call) -> Structured:
+        """The walk of a workflow's step: what the policy denies stays denied, and nobody is asked again."""
+        return await self._from(0, [self.permit if stage == self.consent else stage for stage in self.stages])(call)
 
     async def record(self, call: Call, proceed: Proceed) -> Structured:
         """Every call leaves a record; faults of ours become `internal` with a reference to the log."""
@@ -158,13 +174,34 @@ class Walk:
 
     async def consent(self, call: Call, proceed: Proceed) -> Structured:
         """Allow, refuse, or ask a person, who sees the object as we fetched it. No answer is a no."""
-        await self.consenting.settle(call)
+        await self.consenting.settle(call, ended=lambda: has_ended(call, self.writes))
         return await proceed(call)
+
+    async def permit(self, call: Call, proceed: Proceed) -> Structured:
+        """A step of a workflow: nobody is asked, for the yes was to the whole; what is denied stays denied."""
+        await self.consenting.permit(call)
+        return await proceed(call)
+
+    async def journal(self, call: Call, proceed: Proceed) -> Structured:
+        """Writes only: durable before they leave, done once, and told again to whoever repeats them."""
+        if call.tool.effect is Effect.READ and not call.within:
+            return await proceed(call)
+        return await journaled(call, proceed, self.writes)
 
     async def run(self, call: Call, proceed: Proceed) -> Structured:
         """The tool function itself, and its result as plain data."""
-        api = Api(call.wire, call.deadline, call.trail, call.tool.effect, call.host)
-        return call.tool.signature.structured(await call.tool.function(api, **call.typed))
+        if call.tool.workflow:
+            given: Any = self._flow(call)
+        else:
+            given = Api(call.wire, call.deadline, call.trail, call.tool.effect, call.host)
+        return call.tool.signature.structured(await call.tool.function(given, **call.typed))
+
+    def _flow(self, call: Call) -> Any:
+        from clew.core.workflow import Flow
+
+        if self.writes is None:
+            raise ConfigurationError(f"{call.tool.name} has several steps and needs the journal of a server.")
+        return Flow(call, self.step, self.writes)
 
 
 def _wider(call: Call, missing: Sequence[str]) -> str:

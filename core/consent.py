@@ -51,8 +51,24 @@ class Consent:
     _sessions: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
     _met: dict[tuple[str, str], deque[float]] = field(default_factory=dict[tuple[str, str], "deque[float]"])
 
-    async def settle(self, call: "Call") -> None:
-        """Return when the call may run; raise `DeniedError`, `ApprovalRequiredError` or `AlreadyDoneError` else."""
+    async def settle(self, call: "Call", ended: Callable[[], Awaitable[bool]]) -> None:
+        """Return when the call may run; raise `DeniedError`, `ApprovalRequiredError` or `AlreadyDoneError` else.
+
+        Nobody is asked about what `ended` says has its end already; the call is marked as settled then.
+        """
+        ruling, preview = await self._judged(call)
+        if ruling.decision is not Decision.ASK or self._agreed_before(call, ruling):
+            return
+        if await ended():
+            call.settled = True
+        else:
+            await self._ask(call, ruling, preview)
+
+    async def permit(self, call: "Call") -> None:
+        """Raise `DeniedError` for what is denied, and ask nobody."""
+        await self._judged(call)
+
+    async def _judged(self, call: "Call") -> tuple[Ruling, Mapping[str, Any] | None]:
         preview: Mapping[str, Any] | None = None
         met = self._count(call)
         try:
@@ -63,8 +79,7 @@ class Consent:
         call.why = ruling.because
         if ruling.decision is Decision.DENY:
             raise DeniedError(f"the policy of this server does not allow {call.tool.name}: {ruling.because}.")
-        if ruling.decision is Decision.ASK and not self._agreed_before(call, ruling):
-            await self._ask(call, ruling, preview)
+        return ruling, preview
 
     def _ruling(self, call: "Call", preview: Mapping[str, Any] | None, met: Mapping[str, int]) -> Ruling:
         plain = plain_arguments(call)

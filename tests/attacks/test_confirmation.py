@@ -37,7 +37,7 @@ async def runtime(tmp_path: Path, sandbox: Sandbox) -> AsyncGenerator[Runtime]:
     settings = replace(settings, policy=Policy(writes=Decision.ALLOW))
     async with Runtime.open(settings, ["acme"]) as opened:
         connection = Connection(LOCAL_TENANT, "acme", "main")
-        await set_token(opened.vault, connection, Bearer(), {"token": Secret(sandbox.pat)})
+        await set_token(opened.vault, connection, Bearer(), {"token": Secret(sandbox.pat)}, origin=sandbox.url)
         yield opened
 
 

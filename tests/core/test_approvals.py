@@ -181,7 +181,9 @@ async def test_what_was_decided_long_ago_is_forgotten(approvals: Approvals, cloc
         await approvals.get(old.id)
 
 
-async def test_an_altered_row_never_counts_as_approved(approvals: Approvals, database: Database, tmp_path: Path) -> None:
+async def test_an_altered_row_never_counts_as_approved(
+    approvals: Approvals, database: Database, tmp_path: Path
+) -> None:
     asked = await approvals.request(QUESTION, ASK, requester="claude")
     other = await approvals.request(replace(QUESTION, arguments={"id": "pay_2"}), ASK, requester="claude")
     row = await database.fetch_one("SELECT body FROM approvals WHERE id = ?", other.id)

@@ -1,7 +1,7 @@
 """Workflows: a tool of several steps, each of them a tool, that goes on where it stopped.
 
-The function is run again from its beginning after a crash; steps that are done are told from the journal, the next one is
-done. So it must be deterministic: what it decides may depend on its arguments and on what its steps returned, on
+The function is run again from its beginning after a crash; steps that are done are told from the journal, the next one
+is done. So it must be deterministic: what it decides may depend on its arguments and on what its steps returned, on
 nothing else. A step that is finally refused has the steps before it undone, the last one first, where they say how.
 """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from clew.core.connector import Effect, Tool
 from clew.core.errors import CallError, ConfigurationError, ConflictError, Outcome, Retry
 from clew.core.journal import Ending, Journal, State, Wanted
-from clew.core.writing import error_of
+from clew.core.settling import error_of
 
 if TYPE_CHECKING:
     from clew.core.api import Api

@@ -8,7 +8,7 @@ first request is the write costs one durable step. A call that finds its answer 
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clew.core import once as offers
@@ -54,6 +54,7 @@ class Writing(Settling):
             elif not safe and (self.row.state is State.INTENDED or not self._flushed):
                 if not await self.journal.mark_sent(self.row, self._reference):
                     raise self._late()
+                self.row = replace(self.row, state=State.SENT, reference=self._reference or self.row.reference)
                 self._held()
             self._flushed = True
             self.sent = self.sent or not safe

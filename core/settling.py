@@ -77,7 +77,7 @@ class Settling(Holding):
     async def failed(self, error: CallError, *, outcome: Outcome) -> Answer | None:
         """The tool has failed with this outcome of the call. Returns the result when the write turns out to be done,
         None when it shall be sent again, else raises what to tell."""
-        if self.row is None or self.journal is None:
+        if self.row is None:
             raise error
         if isinstance(error, ActionRequiredError) and (outcome is not Outcome.NOT_APPLIED or self._reference):
             await self._finish(self._kept_error(error, pending="action_required"))

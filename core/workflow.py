@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from clew.core.connector import Effect, Tool
-from clew.core.errors import CallError, ConfigurationError, ConflictError, Outcome, Retry
+from clew.core.errors import CallError, ConfigurationError, Outcome, Retry
 from clew.core.journal import Ending, Journal, State, Wanted
 from clew.core.settling import error_of
 
@@ -123,8 +123,7 @@ class Flow:
         """Take back what was done, the last step first; raises the refusal that caused it."""
         names: list[str] = []
         for name, undo, result in reversed(self._done):
-            if undo is None:
-                continue
+            assert undo is not None
             function, arguments = undo(result)
             try:
                 await self._do(self._tool(function), f"undo {name} {len(self._done) - len(names)}", arguments)
@@ -144,8 +143,8 @@ class Flow:
     async def _remember(self, number: int, error: CallError) -> None:
         """From now on this run only goes back, also after a crash."""
         row, made = await self._journal.claim(self._note(), state=State.INTENDED)
-        if not made:
-            raise ConflictError("this workflow is being undone by another call.")
+        if not made:  # left by a process that was killed; only one call holds the workflow's own row
+            row = await self._journal.take(row, State.INTENDED) or row
         kept = {"error": error.as_dict(), "step": number}
         await self._journal.finish(row, Ending(state=State.APPLIED, answer=kept, settled_by="undo"))
 

@@ -169,6 +169,16 @@ async def test_a_marked_write_is_found_by_its_mark(writer: Writer, serve: Serve,
     assert marker in requests[1]
 
 
+async def test_what_a_later_look_does_not_find_is_done_by_the_same_call(
+    writer: Writer, journal: Journal, serve: Serve, reply: Build
+) -> None:
+    url, _ = await serve(drop, *[reply(503, {})] * 8, reply(200, []), reply(200, []), reply(201, {"id": 7}))
+    assert (await failed(writer, url, "add_looked")).outcome is Outcome.UNKNOWN
+    url, requests = await serve(reply(200, []), reply(200, []), reply(201, {"id": 7}))
+    assert await again(writer, url, "add_looked") == {"id": 7}
+    assert [request.split(b" ")[0] for request in requests] == [b"GET", b"GET", b"POST"]
+
+
 @pytest.mark.parametrize(("status", "sent"), [(200, True), (200, False), (503, False)])
 async def test_a_draft_is_looked_at_by_its_reference(
     writer: Writer, journal: Journal, serve: Serve, reply: Build, status: int, sent: bool

@@ -114,6 +114,7 @@ class Flow:
         done = ", ".join(name for name, _, _ in self._done) or "nothing"
         error.outcome = Outcome.UNKNOWN
         error.message = f"{self._call.tool.name} stopped at {where}; done before: {done}. {error.message}"
+        error.args = (error.message,)
         error.next_step = (
             f"{error.next_step} Then make the same call again, with the same request_id: it goes on at {where}."
         )
@@ -133,6 +134,7 @@ class Flow:
         self._call.trail.changed = 0
         undone = f"Undone: {', '.join(names)}. " if names else ""
         error.message = f"{self._call.tool.name} was refused at {tool.name}. {undone}{error.message}"
+        error.args = (error.message,)
         error.outcome = Outcome.NOT_APPLIED
         raise error
 

@@ -15,6 +15,7 @@ from clew.core.outcomes import ErrorMap
 from clew.core.pages import Paginator
 from clew.core.schema import Signature
 from clew.core.versions import Version
+from clew.core.webhooks.scheme import Scheme as WebhookScheme
 
 if TYPE_CHECKING:
     from clew.core.api import Api
@@ -92,7 +93,8 @@ class Connector:
     `base_url` is the API's root; an operator can override it (`[connectors.NAME] base_url`). `auth` lists the ways to
     authenticate, the preferred one first. `headers` go with every request. `graphql` is the path of the GraphQL
     endpoint below `base_url`. `rate_limits` holds the provider's budgets (`Limit`) and where answers say what is left
-    (`RateLimitHeaders`), one or several. `docs` is where a person reads about the API.
+    (`RateLimitHeaders`), one or several. `webhooks` says how deliveries are verified, one scheme or several of which a
+    delivery uses one. `docs` is where a person reads about the API.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Connector:
     rate_limits: "RateLimitHeaders | Limit | Sequence[RateLimitHeaders | Limit] | None" = None
     bounds: Bounds = field(default_factory=Bounds)
     graphql: str = "/graphql"
+    webhooks: WebhookScheme | Sequence[WebhookScheme] = ()
     docs: str = ""
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool], init=False)
     asking: dict[str, Asking] = field(default_factory=dict[str, Asking], init=False)
@@ -126,6 +129,11 @@ class Connector:
         if self.auth is None:
             return ()
         return (self.auth,) if isinstance(self.auth, Scheme) else tuple(self.auth)
+
+    @property
+    def webhook_schemes(self) -> tuple[WebhookScheme, ...]:
+        """How deliveries are verified; empty when the provider sends none, or nobody has said how."""
+        return (self.webhooks,) if isinstance(self.webhooks, WebhookScheme) else tuple(self.webhooks)
 
     @cached_property
     def declared(self) -> "Declared":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.auth import schemes
     from clew.auth.schemes import ApiKey, Basic, Bearer, OAuth2
-    from clew.core import errors
+    from clew.core import errors, webhooks
     from clew.core.api import Api
     from clew.core.bounds import Bounds
     from clew.core.connector import Connector
@@ -51,6 +51,7 @@ __all__ = [
     "Version",
     "errors",
     "schemes",
+    "webhooks",
 ]
 
 _PLACES = {
@@ -68,7 +69,7 @@ _PLACES = {
     "clew.core.waits": ("Reset",),
 }
 
-_MODULES = {"errors": "clew.core.errors", "schemes": "clew.auth.schemes"}
+_MODULES = {"errors": "clew.core.errors", "schemes": "clew.auth.schemes", "webhooks": "clew.core.webhooks"}
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,8 @@ from clew import (
     Version,
 )
 
+from .webhooks.standards import STANDARD
+
 acme = Connector(
     "acme",
     title="Acme",
@@ -51,6 +53,7 @@ acme = Connector(
             Rule(code="invalid_input", status=200, body={"ok": "false", "error": "unknown_sender"}),
         ),
     ),
+    webhooks=STANDARD,
     docs="docs/tutorial.md",
 )
 

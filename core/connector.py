@@ -15,12 +15,12 @@ from clew.core.outcomes import ErrorMap
 from clew.core.pages import Paginator
 from clew.core.schema import Signature
 from clew.core.versions import Version
-from clew.core.webhooks.scheme import Scheme as WebhookScheme
 
 if TYPE_CHECKING:
     from clew.core.api import Api
     from clew.core.limiter import Declared
     from clew.core.limits import Limit, RateLimitHeaders
+    from clew.core.webhooks.scheme import Scheme as WebhookScheme
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -108,7 +108,7 @@ class Connector:
     rate_limits: "RateLimitHeaders | Limit | Sequence[RateLimitHeaders | Limit] | None" = None
     bounds: Bounds = field(default_factory=Bounds)
     graphql: str = "/graphql"
-    webhooks: WebhookScheme | Sequence[WebhookScheme] = ()
+    webhooks: "WebhookScheme | Sequence[WebhookScheme]" = ()
     docs: str = ""
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool], init=False)
     asking: dict[str, Asking] = field(default_factory=dict[str, Asking], init=False)
@@ -131,9 +131,9 @@ class Connector:
         return (self.auth,) if isinstance(self.auth, Scheme) else tuple(self.auth)
 
     @property
-    def webhook_schemes(self) -> tuple[WebhookScheme, ...]:
+    def webhook_schemes(self) -> "tuple[WebhookScheme, ...]":
         """How deliveries are verified; empty when the provider sends none, or nobody has said how."""
-        return (self.webhooks,) if isinstance(self.webhooks, WebhookScheme) else tuple(self.webhooks)
+        return tuple(self.webhooks) if isinstance(self.webhooks, Sequence) else (self.webhooks,)
 
     @cached_property
     def declared(self) -> "Declared":

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from clew import Api, Bearer, Connector, LinkPages, OAuth2, RateLimitHeaders, Version
+from clew.connectors.webhooks.code import GITHUB
 
-from ..webhooks.code import GITHUB
 from .rules import ERRORS
 
 github = Connector(

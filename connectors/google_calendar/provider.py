@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import Field
 
 from clew import Api, Connector, CursorPages, OAuth2, schemes
+from clew.connectors.webhooks.platforms import GOOGLE_CHANNEL
 
-from ..webhooks.platforms import GOOGLE_CHANNEL
 from .rules import ERRORS
 
 SCOPE = "https://www.googleapis.com/auth/"

@@ -17,8 +17,8 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, Field
 
 from clew import Api, Bearer, Connector, CursorPages, From, errors, schemes
+from clew.connectors.webhooks.messages import SLACK
 
-from ..webhooks.messages import SLACK
 from .rules import ERRORS
 
 slack = Connector(

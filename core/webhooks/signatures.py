@@ -115,8 +115,8 @@ class _Signed:
         text = self._signature(delivery)
         if text is None:
             raise RefusedError(Refused.NO_SIGNATURE, f"there is no {self.signature}")
-        found = [each for each in items(text, self.separator, self.prefix) if each]
-        if not found:
+        found = items(text, self.separator, self.prefix)
+        if not found or "" in found:
             begins = f" that begins with {self.prefix}" if self.prefix else ""
             raise RefusedError(Refused.NO_SIGNATURE, f"{self.signature} holds no signature{begins}")
         if len(found) > _MOST_SIGNATURES:

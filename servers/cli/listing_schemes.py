@@ -32,7 +32,7 @@ def markdown() -> str:
             f"`{scheme.name}`", scheme.title, _proof(scheme), _window(scheme), _ids(scheme),
             ", ".join(f"`{each.name}`" for each in scheme.handshakes), scheme.secret, scheme.source,
         )  # fmt: skip
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") or "–" for cell in cells) + " |")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") or "-" for cell in cells) + " |")
     return "\n".join(lines)
 
 
@@ -57,7 +57,7 @@ def _proof(scheme: Scheme) -> str:
 
 def _window(scheme: Scheme) -> str:
     window = scheme.proofs[0].replayable_for
-    return "–" if window is None else f"{window:.0f} s"
+    return "-" if window is None else f"{window:.0f} s"
 
 
 def _ids(scheme: Scheme) -> str:

@@ -22,7 +22,7 @@ PUBLIC = ("-----BEGIN", "whpk_")
 """How public keys begin. As the key of an HMAC they would let everybody sign."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Given:
     """The entries, sorted: `texts` (never empty ones), `settings`."""
 
@@ -36,7 +36,7 @@ def sort(secrets: Iterable[Secret]) -> Given:
     settings: dict[str, str] = {}
     for each in secrets:
         text = each.reveal()
-        found = _settings(text) if text.lstrip()[:1] == "{" else None
+        found = _settings(text) if "{" in text and text.lstrip()[:1] == "{" else None
         if found is not None:
             settings |= found
         elif text.strip():

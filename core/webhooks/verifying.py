@@ -57,19 +57,19 @@ def _verified(scheme: Scheme, attempt: Attempt) -> Event:
     if len(scheme.proofs) == 1:
         proof = scheme.proofs[0]
         return _event(scheme, proof, proof.prove(attempt), attempt.delivery)
-    ways = [each for each in scheme.proofs if each.applies(attempt.delivery)]
-    if not ways:
-        attempt.texts()
-        raise RefusedError(Refused.NO_SIGNATURE, "there is no signature of a kind that this scheme knows")
     first: RefusedError | None = None
-    for proof in ways:
+    for proof in scheme.proofs:
+        if not proof.applies(attempt.delivery):
+            continue
         try:
             return _event(scheme, proof, proof.prove(attempt), attempt.delivery)
         except RefusedError as refused:
             # A way whose secret is of the other kind says the least.
             if first is None or first.code is Refused.BAD_SECRET:
                 first = refused
-    assert first is not None
+    if first is None:
+        attempt.texts()
+        raise RefusedError(Refused.NO_SIGNATURE, "there is no signature of a kind that this scheme knows")
     raise first
 
 

@@ -147,6 +147,9 @@ def test_a_named_key_of_a_set_is_the_one_that_counts() -> None:
     assert why(verify(scheme, Delivery([("X-S", signature), ("X-Key", "b")], b""), [keys])) is Refused.MISMATCH
     prefixed = Scheme(name="n", proof=PublicKey(signature="X-S", encoding="base64", key_prefix="whpk_"))
     assert why(verify(prefixed, Delivery([("X-S", signature)], b""), [Secret("YQ==")])) is Refused.BAD_SECRET
+    held = [Secret(f"whpk_{base64.b64encode(ED.public_key().public_bytes_raw()).decode()}")]
+    event = accepted(verify(prefixed, Delivery([("X-S", base64.b64encode(ED.sign(b"")).decode())], b""), held))
+    assert event.body == b""
 
 
 PUSH = Scheme(

@@ -116,7 +116,8 @@ def decoded(text: str, encoding: Encoding) -> bytes:
         if encoding == "hex":
             return bytes.fromhex(text) if text.isalnum() else _no()
         if encoding == "base64":
-            return base64.b64decode(text, validate=True)
+            found = base64.b64decode(text, validate=True)
+            return found if base64.b64encode(found) == text.encode() else _no()
         return unpadded(text.rstrip("="))
     except ValueError:
         raise RefusedError(Refused.MALFORMED, f"the signature is not {encoding}") from None

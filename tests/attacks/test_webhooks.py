@@ -73,11 +73,28 @@ CASES = [
     for number in range(len(scheme.proofs))
     if (scheme.name, number) not in UNSENDABLE
 ]
-every = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.scheme.name}-{case.number}")
+
+
+def of(cases: list[Case]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", cases, ids=lambda case: f"{case.scheme.name}-{case.number}")
+
+
+def window(case: Case) -> float | None:
+    """Seconds that a delivery is good for."""
+    dated = isinstance(case.proof, Jwt) and "exp" in case.proof.require
+    return 600 if dated else case.proof.replayable_for
+
+
+def reads_json(case: Case) -> bool:
+    names = ("signed", "signature", "place")
+    return case.scheme.name == "linear" or "json" in "".join(str(getattr(case.proof, name, "")) for name in names)
+
+
+every = of(CASES)
 
 
 def send(case: Case, *, body: bytes | None = None, now: float = NOW) -> Sent:
-    if case.scheme.name == "microsoft-graph":
+    if case.scheme.name == "microsoft-graph" and case.number == 0:
         headers = (("content-type", "application/json"),)
         return Sent(headers, case.body if body is None else body, "https://x.example/", ("s3cret-for-tests",), ("o",))
     if case.scheme.name == "adyen":
@@ -130,11 +147,9 @@ def test_what_the_provider_sends_is_accepted_whatever_the_case_of_header_names(c
         assert found.body == sent.body
 
 
-@every
+@of([case for case in CASES if case.proof.covers_body])
 def test_a_changed_body_is_refused(case: Case) -> None:
     sent = send(case)
-    if not case.proof.covers_body:
-        pytest.skip("this provider does not sign the body")
     flipped = bytes([sent.body[0] ^ 1]) + sent.body[1:]
     for body in (flipped, sent.body + b"x", sent.body[:-1], b"", sent.body + b"\xff", sent.body.replace(b"e", b"E", 1)):
         if body != sent.body:
@@ -167,7 +182,7 @@ def test_a_changed_shortened_or_missing_signature_is_refused(case: Case) -> None
     for place in places(case):
         value = next(value for name, value in sent.headers if name.lower() == place.lower())
         middle = len(value) // 2 + 4
-        other = "A" if value[middle : middle + 1] != "A" else "B"
+        other = "0" if value[middle : middle + 1] != "0" else "1"
         for changed in (
             value[:-1],
             value[: len(value) // 2],
@@ -193,27 +208,21 @@ def test_a_header_that_is_there_twice_is_refused(case: Case) -> None:
             assert found.code is Refused.AMBIGUOUS
 
 
-@every
+@of([case for case in CASES if window(case) is not None])
 def test_old_and_future_deliveries_are_refused(case: Case) -> None:
-    window = case.proof.replayable_for
-    if isinstance(case.proof, Jwt) and "exp" in case.proof.require:
-        window = 600
-    if window is None:
-        pytest.skip("this provider does not sign a time")
+    seconds = window(case)
+    assert seconds is not None
     sent = send(case)
-    assert refused(case, sent, now=NOW + window + 100).code is Refused.TOO_OLD
+    assert refused(case, sent, now=NOW + seconds + 100).code is Refused.TOO_OLD
     assert refused(case, sent, now=NOW - 400).code is Refused.IN_FUTURE
-    assert isinstance(judge(case, sent, now=NOW + min(window, 600) - 30), Event)
+    assert isinstance(judge(case, sent, now=NOW + min(seconds, 600) - 30), Event)
 
 
-@every
+@of([case for case in CASES if not reads_json(case)])
 def test_bodies_that_are_empty_or_no_text_are_verified_as_bytes(case: Case) -> None:
     proof = case.proof
-    places = f"{getattr(proof, 'signed', '')}{getattr(proof, 'signature', '')}{getattr(proof, 'place', '')}"
-    if "json" in places or case.scheme.name in ("linear", "aws-sns"):
-        pytest.skip("the signature is in the body")
     bodies = [b"", b"\xff\xfe\x00\x80", b"\x00" * 100, "日本".encode("utf-16")]
-    if "sorted_form" in places:
+    if "sorted_form" in getattr(proof, "signed", ""):
         bodies = [b"", b"a=%FF&b=\xff", b"a=1&a=1&b="]
     for body in bodies:
         found = judge(case, send(case, body=body))
@@ -225,7 +234,7 @@ def test_bodies_that_are_empty_or_no_text_are_verified_as_bytes(case: Case) -> N
 TOKENS = [case for case in CASES if isinstance(case.proof, Jwt)]
 
 
-@pytest.mark.parametrize("case", TOKENS, ids=lambda case: f"{case.scheme.name}-{case.number}")
+@of(TOKENS)
 def test_a_token_cannot_choose_how_it_is_verified(case: Case) -> None:
     proof = case.proof
     assert isinstance(proof, Jwt)

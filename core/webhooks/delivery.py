@@ -83,7 +83,7 @@ class Delivery:
     def header(self, name: str) -> str | None:
         """The value of a header, whose name is given in lower case. Raises `RefusedError` when it is there twice."""
         wanted: Any = name.encode() if self._raw else name
-        if wanted in self._twice:
+        if self._twice and wanted in self._twice:
             raise RefusedError(Refused.AMBIGUOUS, f"the header {name} is there more than once")
         value = self._headers.get(wanted)
         return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -184,7 +184,9 @@ class Hmac(_Signed):
         texts = attempt.texts()
         given = self.signatures(delivery)
         timestamp = "" if self.timestamp is None else self.timestamp.read(delivery)
-        candidates = [to_bytes(each.lower() if self.any_case else each) for each in given]
+        candidates = [to_bytes(each) for each in given]
+        if self.any_case:
+            candidates = [each.lower() for each in candidates]
         number = self._matching(attempt, texts, timestamp, candidates)
         return Proven(number, self._checked(attempt, timestamp))
 

@@ -143,7 +143,8 @@ def _is_ed25519(key: Any, signature: bytes, content: bytes) -> bool:
             return False
         return True
     try:
-        return len(signature) == 64 and crypto_sign_open(signature + content, key.public_bytes_raw()) is not None
+        crypto_sign_open(signature + content, key.public_bytes_raw())
+        return len(signature) == 64
     except (CryptoError, ValueError):
         return False
 

@@ -2,14 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from clew.core.errors import ConfigurationError
 from clew.core.webhooks.attempts import Proof
 from clew.core.webhooks.delivery import Delivery, Reader, reader
-
-if TYPE_CHECKING:
-    from clew.core.webhooks.handshakes import Handshake
+from clew.core.webhooks.handshakes import Handshake
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 
@@ -28,7 +25,7 @@ class Scheme:
     title: str = ""
     delivery_id: str | tuple[str, ...] = ()
     event_type: str | tuple[str, ...] = ()
-    handshakes: "tuple[Handshake, ...]" = ()
+    handshakes: tuple[Handshake, ...] = ()
     secret: str = "the signing secret"  # noqa: S105 - words for people
     source: str = ""
     proofs: tuple[Proof, ...] = field(default=(), init=False, repr=False, compare=False)

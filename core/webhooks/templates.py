@@ -65,7 +65,7 @@ class Template:
         self.uses = frozenset(uses)
         # Most templates hold nothing but these; a plan of positions saves a call for each part.
         places = {_PLAIN[name]: number for number, name in enumerate(("body", "ts", "id"))}
-        plan = [part if isinstance(part, bytes) else places.get(part) for part in self._pieces]
+        plan: list[Any] = [part if isinstance(part, bytes) else places.get(part) for part in self._pieces]
         self._plan: list[Any] | None = None if None in plan else plan
 
     def _literal(self, text: str) -> None:
@@ -81,7 +81,8 @@ class Template:
         """The bytes that were signed, by a simple template."""
         assert self._plan is not None
         values = (body, ts, id)
-        return b"".join([values[part] if part.__class__ is int else part for part in self._plan])
+        parts: list[bytes] = [values[part] if part.__class__ is int else part for part in self._plan]
+        return b"".join(parts)
 
     def fill(self, filling: Filling) -> bytes:
         """The bytes that were signed. Raises `RefusedError` when something that they need is missing."""

@@ -111,15 +111,16 @@ def test_a_subscription_is_confirmed_at_an_address_of_the_provider_alone() -> No
 
 
 def test_wrong_handshakes_are_the_authors_mistake_and_faults_accept_nothing() -> None:
-    for bad in (
+    wrong: list[Any] = [
         {"trust": "x"},
         {"store": "X", "trust": "anybody"},
         {"visit": "X"},
         {"value": "x y"},
         {"when": {"X": "("}},
-    ):
+    ]
+    for bad in wrong:
         with pytest.raises(ConfigurationError):
-            Handshake(**{"name": "bad", "when": {}, **bad})
+            Handshake(**dict[str, Any](name="bad", **{"when": {}, **bad}))
     broken: Any = object()
     handshake = Handshake(name="h", when={}, trust="anybody")
     assert why(answer(Scheme(name="h", proof=SIGNED, handshakes=(handshake,)), broken, [])) is Refused.INTERNAL

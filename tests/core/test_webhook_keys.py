@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def b64(content: bytes) -> str:
 
 
 def token(claims: Any, header: Any = None, key: Any = RSA) -> str:
-    head = {"alg": "RS256", **(header or {})}
+    head: dict[str, Any] = {"alg": "RS256", **(header or {})}
     content = f"{b64(json.dumps(head).encode())}.{b64(json.dumps(claims).encode())}"
     return f"{content}.{b64(key.sign(content.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
@@ -65,7 +66,7 @@ def accepted(found: Any) -> Event:
     return found
 
 
-SIGNERS = {
+SIGNERS: dict[str, Callable[[bytes], bytes]] = {
     "rsa-sha1": lambda m: RSA.sign(m, padding.PKCS1v15(), hashes.SHA1()),
     "rsa-sha512": lambda m: RSA.sign(m, padding.PKCS1v15(), hashes.SHA512()),
     "rsa-pss-sha256": lambda m: RSA.sign(m, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256()),
@@ -175,14 +176,15 @@ def test_a_token_is_verified_with_given_keys() -> None:
         accepted(verify(PUSH, push({"aud": ["x", "https://h.example/in?x=1"]}), given, now=NOW)).replayable_for is None
     )
     accepted(verify(PUSH, push(), [*given, Secret("p@x")], now=NOW))
-    for claims, header, expected in (
+    cases: list[Any] = [
         ({}, {"kid": "2"}, Refused.MISMATCH), ({"email": "q@x"}, None, None), ({"aud": "y"}, None, Refused.CLAIM),
         ({"aud": 5}, None, Refused.CLAIM), ({"kind": "x"}, None, Refused.CLAIM), ({"iss": 5}, None, Refused.CLAIM),
         ({"exp": NOW - 11}, None, Refused.TOO_OLD), ({"nbf": NOW + 11}, None, Refused.IN_FUTURE),
         ({"iat": NOW + 100}, None, Refused.IN_FUTURE), ({"exp": "1"}, None, Refused.MALFORMED),
         ({}, {"alg": "HS256"}, Refused.ALGORITHM), ({}, {"crit": []}, Refused.ALGORITHM),
         ({}, {"jku": "https://evil.example/"}, Refused.FOREIGN_HOST), ({}, {"x5u": "https://id.example/k"}, None),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for claims, header, expected in cases:
         found = verify(PUSH, push(claims, header), given, now=NOW)
         assert (found.code if isinstance(found, Refusal) else None) is expected
     assert why(verify(PUSH, push({"email": "q@x"}), [*given, Secret("p@x")], now=NOW)) is Refused.CLAIM

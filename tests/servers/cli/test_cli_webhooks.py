@@ -148,8 +148,12 @@ def test_a_line_may_declare_its_scheme_and_write_headers_as_an_object(place: Pla
     signature = base64.b64encode(hmac.digest(b"\x00\xff", content, "sha256")).decode()
     line = {"scheme": inline, "method": "put", "url": "https://h/", "headers": {"x-s": signature}, "body": "b",
             "secrets": "00ff", "now": "1790000000", "tolerance_s": 5}  # fmt: skip
-    keys = {"keys": []}
-    token = {"scheme": "google-pubsub", "headers": [["Authorization", "Bearer x"]], "secrets": [keys, {"email": "a@b"}]}
+    keys: dict[str, list[str]] = {"keys": []}
+    token: dict[str, Any] = {
+        "scheme": "google-pubsub",
+        "headers": [["Authorization", "Bearer x"]],
+        "secrets": [keys, {"email": "a@b"}],
+    }
     found = batch(place, line, token)
     assert [each["code"] for each in found] == ["ok", "malformed"]
 

@@ -6,6 +6,8 @@ what was not read again.
 
 from clew import Bearer, Connector, ErrorMap, Limit, Response, Rule, Verdict, Version, schemes
 
+from .webhooks.money import STRIPE
+
 
 def classify(response: Response) -> Verdict | None:
     """A confirmed payment that wants the cardholder is a 200 with `requires_action`, and 402 in older flows."""
@@ -126,5 +128,6 @@ stripe = Connector(
         Limit(name="search", amount=20, per=1, paths=("/v1/{}/search",)),
     ),
     errors=ERRORS,
+    webhooks=STRIPE,
     docs="https://docs.stripe.com/api",
 )

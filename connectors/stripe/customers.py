@@ -8,14 +8,14 @@ from pydantic import BaseModel, Field
 from clew import Api, From, Page, errors
 
 from .money import MaybeMoney
-from .provider import CustomerId, Flag, Moment, Text, stripe
+from .provider import CustomerId, Flag, Moment, Short, Text, stripe
 
 
 class CustomerLine(BaseModel):
     """A customer in a search."""
 
     id: str
-    name: Text = None
+    name: Short = None
     email: Text = None
     delinquent: Flag = None
     created: Moment

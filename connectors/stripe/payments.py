@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from clew import Api, From, Page
 
 from .money import Amount, Currency, MaybeMoney, Money, units_of
-from .provider import SIZE, Cursor, CustomerId, Flag, Moment, PaymentId, Text, following, known, stripe
+from .provider import SIZE, Cursor, CustomerId, Flag, Moment, PaymentId, Short, Text, following, known, stripe
 
 INTENT = "/v1/payment_intents/{}"
 CHARGE = "/v1/charges/{}"
@@ -48,7 +48,7 @@ class ChargeLine(BaseModel):
     amount: Money
     refunded: Annotated[MaybeMoney, From("amount_refunded")] = None
     customer: Text = None
-    description: Text = None
+    description: Short = None
     card: Annotated[Text, From("payment_method_details.card.last4"), Field(description="Last four digits.")] = None
     error: Annotated[Text, From("failure_code")] = None
     created: Moment

@@ -83,7 +83,13 @@ def _said(value: Any) -> Any:
     return value or None
 
 
+def _short(value: Any) -> Any:
+    """The beginning of a text, for lists."""
+    return value[:99] + "…" if isinstance(value, str) and len(value) > 100 else value or None
+
+
 Text = Annotated[str | None, BeforeValidator(_said)]
+Short = Annotated[str | None, BeforeValidator(_short)]
 Flag = Annotated[bool | None, BeforeValidator(_said)]
 
 

@@ -74,8 +74,9 @@ def refused(tool: Tool) -> Callable[..., Awaitable[CallError]]:
 Refused = Callable[..., Awaitable[CallError]]
 
 
-def form(route: respx.Route) -> dict[str, str]:
-    request: httpx.Request = route.calls.last.request
+def form(route: respx.Route, position: int = -1) -> dict[str, str]:
+    calls: Any = route.calls
+    request: httpx.Request = calls[position].request
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
     return dict(parse_qsl(request.content.decode(), strict_parsing=bool(request.content), keep_blank_values=True))
 
@@ -110,7 +111,7 @@ async def test_the_identity_is_the_account(call: Calling, api: respx.MockRouter)
 async def test_every_request_is_pinned_to_a_version_and_carries_the_key_in_its_header(
     tool: Tool, api: respx.MockRouter
 ) -> None:
-    money = [{"amount": 1250, "currency": "usd", "source_types": {}}, {"amount": 7, "currency": "jpy"}]
+    money: list[Any] = [{"amount": 1250, "currency": "usd", "source_types": {}}, {"amount": 7, "currency": "jpy"}]
     route = api.get("/balance").respond(json={"available": money, "pending": [], "livemode": False})
     assert await tool("get_balance") == {
         "available": [{"currency": "usd", "amount": "12.50"}, {"currency": "jpy", "amount": "7"}],
@@ -288,8 +289,7 @@ async def test_a_draft_invoice_takes_its_lines_and_nobody_elses(tool: Tool, api:
         "auto_advance": "false",
         "pending_invoice_items_behavior": "exclude",
     }
-    first = dict(parse_qsl(items.calls[0].request.content.decode()))
-    assert first == {
+    assert form(items, 0) == {
         "invoice": "in_1",
         "customer": "cus_1",
         "currency": "usd",

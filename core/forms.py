@@ -58,7 +58,7 @@ def _fields(value: Any) -> Mapping[str, Any] | None:
 
 
 def _items(value: Any) -> Sequence[Any] | None:
-    return cast("Sequence[Any]", value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else None
+    return None if isinstance(value, str | bytes) or not isinstance(value, Sequence) else value
 
 
 def _text(name: str, value: Any) -> str:

@@ -7,7 +7,7 @@ What is `None` is left out, an empty text is sent; true and false are written in
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, cast
+from typing import Any, TypeGuard
 from urllib.parse import urlencode
 
 from clew.core.errors import ConfigurationError
@@ -31,34 +31,30 @@ def encoded(form: Form) -> bytes:
 
 
 def _top(name: str, value: Any) -> Iterator[Pair]:
-    items = _items(value)
-    if items is None or any(_fields(each) is not None or _items(each) is not None for each in items):
-        yield from _nested(name, value)
-    else:
-        for each in items:
+    if _is_list(value) and not any(_is_object(each) or _is_list(each) for each in value):
+        for each in value:
             yield from _nested(name, each)
+    else:
+        yield from _nested(name, value)
 
 
 def _nested(name: str, value: Any) -> Iterator[Pair]:
-    fields, items = _fields(value), _items(value)
-    if value is None:
-        return
-    if fields is not None:
-        for key, each in fields.items():
+    if _is_object(value):
+        for key, each in value.items():
             yield from _nested(f"{name}[{key}]", each)
-    elif items is not None:
-        for position, each in enumerate(each for each in items if each is not None):
+    elif _is_list(value):
+        for position, each in enumerate(each for each in value if each is not None):
             yield from _nested(f"{name}[{position}]", each)
-    else:
+    elif value is not None:
         yield name, _text(name, value)
 
 
-def _fields(value: Any) -> Mapping[str, Any] | None:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else None
+def _is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
 
 
-def _items(value: Any) -> Sequence[Any] | None:
-    return None if isinstance(value, str | bytes) or not isinstance(value, Sequence) else value
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _text(name: str, value: Any) -> str:

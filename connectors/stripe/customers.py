@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from clew import Api, From, Page, errors
 
 from .money import MaybeMoney
-from .provider import CustomerId, Flag, Moment, Short, Text, stripe
+from .provider import KEY, CustomerId, Flag, Moment, Short, Text, stripe
 
 
 class CustomerLine(BaseModel):
@@ -94,7 +94,7 @@ async def get_customer(api: Api, customer_id: CustomerId) -> Customer:
     return await api.get("/v1/customers/{}", customer_id, query={"expand[]": "subscriptions"}, into=Customer)
 
 
-@stripe.write(toolset="customers")
+@stripe.write(toolset="customers", once=KEY)
 async def update_customer(
     api: Api,
     customer_id: CustomerId,

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from clew import Api, From, errors
+from clew import Api, From, errors, once
 
 from .money import Amount, Currency, Money, decimal_text, units_in, units_of
 from .payments import Payment, read_payment
-from .provider import Flag, Moment, PaymentId, SubscriptionId, Text, stripe
+from .provider import KEY, Flag, Moment, PaymentId, SubscriptionId, Text, stripe
 
 Part = Annotated[
     Amount | None, Field(description='A part of the payment, such as "12.50"; without it all that is left.')
@@ -79,10 +79,9 @@ async def preview_refund(
     wanted = left if units is None else units
     if paid <= 0:
         raise errors.ConflictError(f"nothing was paid yet: the payment's status is {payment.status}.")
-    if left <= 0:
-        raise errors.AlreadyDoneError("the payment is refunded in full.")
     # No refusal: a repetition of a refund that has happened must come through to the answer it got.
-    warning = None if wanted <= left else f"only {decimal_text(left, payment.currency)} is left to refund"
+    short = left <= 0 or wanted > left
+    warning = f"only {decimal_text(left, payment.currency)} is left to refund" if short else None
     return RefundPreview(
         payment=payment.id,
         customer=payment.customer,
@@ -96,7 +95,7 @@ async def preview_refund(
     )
 
 
-@stripe.destructive(preview=preview_refund, toolset="payments")
+@stripe.destructive(preview=preview_refund, toolset="payments", once=KEY)
 async def refund_payment(
     api: Api, payment_id: PaymentId, amount: Part = None, currency: Currency | None = None, reason: Reason | None = None
 ) -> Refund:
@@ -139,14 +138,35 @@ async def preview_cancellation(
     """Show what cancel_subscription would end, and when; cancels nothing."""
     found = await api.get(SUBSCRIPTION, subscription_id, into=CancellationPreview)
     if found.status in {"canceled", "incomplete_expired"}:
-        raise errors.AlreadyDoneError("the subscription has ended already.")
+        return found.model_copy(update={"ends": "it has ended already"})
     return found.model_copy(update={"ends": "at once" if when == "now" else found.period_end})
 
 
-@stripe.destructive(preview=preview_cancellation, toolset="subscriptions")
+async def find_cancellation(api: Api, subscription_id: str, when: str) -> Cancellation | None:
+    """The subscription, when it ends as it was wanted."""
+    found = await api.get(SUBSCRIPTION, subscription_id, into=Cancellation)
+    return found if found.status == "canceled" or (when != "now" and found.cancel_at_period_end) else None
+
+
+# A DELETE takes no key; that it was done already shows.
+@stripe.destructive(
+    preview=preview_cancellation,
+    toolset="subscriptions",
+    once=once.NaturalKey(done=("already_done", "not_found")),
+    verify=find_cancellation,
+)
 async def cancel_subscription(api: Api, subscription_id: SubscriptionId, when: When = "period_end") -> Cancellation:
     """Cancel a subscription, at the end of the paid period or now. What is paid is not refunded."""
     if when == "now":
-        answer = await api.request("DELETE", SUBSCRIPTION, subscription_id)
-        return Cancellation(id=subscription_id, status=answer.field("status") or "canceled")
+        return await _end_now(api, subscription_id)
     return await api.post(SUBSCRIPTION, subscription_id, form={"cancel_at_period_end": True}, into=Cancellation)
+
+
+async def _end_now(api: Api, subscription_id: str) -> Cancellation:
+    try:
+        answer = await api.request("DELETE", SUBSCRIPTION, subscription_id)
+    except errors.NotFoundError as missing:  # also what Stripe says of one that has ended
+        if await find_cancellation(api, subscription_id, "now") is None:
+            raise
+        raise errors.AlreadyDoneError("the subscription has ended already.", status=missing.status) from missing
+    return Cancellation(id=subscription_id, status=answer.field("status") or "canceled")

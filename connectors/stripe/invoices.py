@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from clew import Api, From, Page, errors
 
 from .money import Amount, Currency, Money, decimal_text, units_of
-from .provider import SIZE, Cursor, CustomerId, Flag, InvoiceId, Moment, SubscriptionId, Text, following, stripe
+from .provider import KEY, SIZE, Cursor, CustomerId, Flag, InvoiceId, Moment, SubscriptionId, Text, following, stripe
 
 
 class InvoiceLine(BaseModel):
@@ -130,7 +130,7 @@ async def get_invoice(api: Api, invoice_id: InvoiceId) -> Invoice:
     return await api.get("/v1/invoices/{}", invoice_id, into=Invoice)
 
 
-@stripe.write(toolset="invoices")
+@stripe.write(toolset="invoices", once=KEY)
 async def create_invoice(
     api: Api,
     customer_id: CustomerId,
@@ -153,6 +153,7 @@ async def create_invoice(
         "pending_invoice_items_behavior": "exclude",  # what somebody else has prepared stays out of this one
     }
     draft = await api.post("/v1/invoices", form=form, into=Opened)
+    api.reference(draft.id)
     for number, (line, units) in enumerate(priced):
         item = {"invoice": draft.id, "customer": customer_id, "currency": unit, "description": line.description}
         price = {"unit_amount_decimal": str(units), "quantity": line.quantity}
@@ -172,7 +173,19 @@ def _tell_what_is_there(error: errors.CallError, draft: str, done: int, count: i
     error.next_step = "Read it with get_invoice. Do not finalize it; a new draft can take its place."
 
 
-@stripe.write(toolset="invoices")
+async def find_finalized(api: Api, invoice_id: str) -> Finalized | None:
+    """The invoice, when it is no draft any more."""
+    found = await api.get("/v1/invoices/{}", invoice_id, into=Finalized)
+    return None if found.status == "draft" else found
+
+
+async def find_void(api: Api, invoice_id: str) -> Finalized | None:
+    """The invoice, when it is void."""
+    found = await api.get("/v1/invoices/{}", invoice_id, into=Finalized)
+    return found if found.status == "void" else None
+
+
+@stripe.write(toolset="invoices", once=KEY, verify=find_finalized)
 async def finalize_invoice(
     api: Api,
     invoice_id: InvoiceId,
@@ -191,7 +204,7 @@ def reaches_the_customer(arguments: Mapping[str, Any]) -> bool:
     return bool(arguments["auto_advance"])
 
 
-@stripe.destructive(preview=get_invoice, toolset="invoices")
+@stripe.destructive(preview=get_invoice, toolset="invoices", once=KEY, verify=find_void)
 async def void_invoice(api: Api, invoice_id: InvoiceId) -> Finalized:
     """Void an open invoice: it counts as never issued, for good."""
     return await api.post("/v1/invoices/{}/void", invoice_id, into=Finalized)

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from clew import Api, From, Page
+from clew import Api, From, Page, errors
 
 from .money import Amount, Currency, MaybeMoney, Money, units_of
-from .provider import SIZE, Cursor, CustomerId, Flag, Moment, PaymentId, Short, Text, following, known, stripe
+from .provider import KEY, SIZE, Cursor, CustomerId, Flag, Moment, PaymentId, Short, Text, following, known, stripe
 
 INTENT = "/v1/payment_intents/{}"
 CHARGE = "/v1/charges/{}"
@@ -118,7 +118,7 @@ async def get_balance(api: Api) -> Balance:
     return await api.get("/v1/balance", into=Balance)
 
 
-@stripe.write(toolset="payments")
+@stripe.write(toolset="payments", once=KEY)
 async def create_payment_link(
     api: Api,
     name: Annotated[str, Field(min_length=1, max_length=250, description="What is sold, as the buyer reads it.")],
@@ -133,7 +133,7 @@ async def create_payment_link(
     return await api.post("/v1/payment_links", form=form, into=PaymentLink)
 
 
-@stripe.write(toolset="payments")
+@stripe.write(toolset="payments", once=KEY)
 async def create_payment(
     api: Api,
     amount: Amount,
@@ -159,7 +159,14 @@ async def create_payment(
         "automatic_payment_methods": {"enabled": True},
         "expand[]": "latest_charge",
     }
-    return await api.post("/v1/payment_intents", form=form, into=Payment)
+    try:
+        payment = await api.post("/v1/payment_intents", form=form, into=Payment)
+    except errors.ActionRequiredError as waiting:
+        if waiting.object_id:
+            api.reference(waiting.object_id)  # by which the event of its end finds this call
+        raise
+    api.reference(payment.id)
+    return payment
 
 
 @stripe.asks_when(create_payment)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from clew import Api, Bearer, Connector, CursorPages, Limit, Version, errors, schemes
+from clew import Api, Bearer, Connector, CursorPages, Limit, Version, errors, once, schemes
 
 from .rules import ERRORS
 
@@ -51,6 +51,17 @@ stripe = Connector(
     errors=ERRORS,
     docs="https://docs.stripe.com/api",
 )
+
+KEY = once.ProviderKey(
+    header="Idempotency-Key",
+    ttl=24 * 3600.0,
+    replayed="Idempotent-Replayed",
+    doubtful=("idempotency_key_in_use", "idempotency_error"),
+)
+"""Stripe keeps the answer to a POST under its key for at least 24 hours, also a 500, and gives it again.
+
+https://docs.stripe.com/api/idempotent_requests. What it refused before it began (validation, 409, 429) is not kept.
+"""
 
 SIZE = 20
 """Lines on a page: they stay below 10 kB."""

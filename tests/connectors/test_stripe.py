@@ -458,7 +458,6 @@ async def test_without_an_amount_all_that_is_left_is_refunded(tool: Tool, api: r
         ({"amount": "25"}, {}, Code.INVALID_INPUT, "currency must be given"),
         ({"amount": "100.01", "currency": "usd"}, {}, Code.INVALID_INPUT, "more than was paid: 100.00 usd"),
         ({"amount": "1.001", "currency": "usd"}, {}, Code.INVALID_INPUT, "usd has 2 decimals"),
-        ({}, {"latest_charge": charge(amount_refunded=10_000)}, Code.ALREADY_DONE, "refunded in full"),
         ({}, {"amount_received": 0, "status": "requires_action"}, Code.CONFLICT, "nothing was paid yet"),
     ],
 )
@@ -517,10 +516,37 @@ async def test_a_subscription_ends_with_its_period_or_now(tool: Tool, api: respx
     assert person.asked[1].preview["ends"] == "at once"
 
 
+async def test_a_payment_that_is_refunded_in_full_is_done(refused: Refused, api: respx.MockRouter) -> None:
+    api.get("/payment_intents/pi_1").respond(json=intent(latest_charge=charge(amount_refunded=10_000)))
+    body = {"type": "invalid_request_error", "code": "charge_already_refunded", "message": "again"}
+    route = api.post("/refunds").respond(400, json={"error": body})
+    person = Person()
+    error = await refused("refund_payment", host=person, payment_id="pi_1")
+    assert person.asked[0].preview["warning"] == "only 0.00 is left to refund"
+    assert (error.code, error.outcome, route.call_count) == (Code.ALREADY_DONE, Outcome.APPLIED, 1)
+
+
 async def test_a_subscription_that_has_ended_is_done(refused: Refused, api: respx.MockRouter) -> None:
     api.get("/subscriptions/sub_1").respond(json=subscription(status="canceled"))
-    error = await refused("cancel_subscription", subscription_id="sub_1", when="now")
+    missing = {
+        "error": {"type": "invalid_request_error", "code": "resource_missing", "message": "No such subscription"}
+    }
+    api.delete("/subscriptions/sub_1").respond(404, json=missing)
+    person = Person()
+    error = await refused("cancel_subscription", host=person, subscription_id="sub_1", when="now")
     assert (error.code, error.outcome) == (Code.ALREADY_DONE, Outcome.APPLIED)
+    api.get("/subscriptions/sub_2").respond(404, json=missing)
+    assert (await refused("cancel_subscription", subscription_id="sub_2")).code is Code.NOT_FOUND
+
+
+async def test_a_subscription_that_cannot_be_ended_is_no_success(refused: Refused, api: respx.MockRouter) -> None:
+    api.get("/subscriptions/sub_1").respond(json=subscription())
+    missing = {
+        "error": {"type": "invalid_request_error", "code": "resource_missing", "message": "No such subscription"}
+    }
+    api.delete("/subscriptions/sub_1").respond(404, json=missing)
+    error = await refused("cancel_subscription", subscription_id="sub_1", when="now")
+    assert (error.code, error.outcome) == (Code.NOT_FOUND, Outcome.NOT_APPLIED)
 
 
 async def test_ids_of_another_kind_are_refused_before_anything_is_sent(refused: Refused, api: respx.MockRouter) -> None:

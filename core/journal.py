@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from clew.core.connection import Connection
 from clew.core.database import Batched, Database, Row, SqliteDatabase, Statement, Value
 from clew.core.errors import OutcomeUnknownError, TransientError
 from clew.core.presence import Presence
+from clew.core.sealer import Sealer
 
 STEPS = (
     """CREATE TABLE writes (
@@ -34,7 +35,7 @@ STEPS = (
         request_key TEXT NOT NULL, fingerprint TEXT NOT NULL, state TEXT NOT NULL, pending TEXT, settled_by TEXT,
         generation BIGINT NOT NULL, attempts BIGINT NOT NULL,
         owner TEXT NOT NULL, fence BIGINT NOT NULL, lease_ends DOUBLE PRECISION NOT NULL,
-        reference TEXT, code TEXT, arguments TEXT, answer TEXT,
+        reference TEXT, code TEXT, arguments BLOB, answer BLOB,
         created_at DOUBLE PRECISION NOT NULL, sent_at DOUBLE PRECISION, ended_at DOUBLE PRECISION,
         UNIQUE (tenant, connector, account, tool, request_key))""",
     "CREATE INDEX writes_same ON writes (tenant, connector, account, tool, fingerprint, created_at)",
@@ -71,18 +72,6 @@ class State(StrEnum):
     APPLIED = "applied"
     NOT_APPLIED = "not_applied"
     UNKNOWN = "unknown"
-
-
-class Sealer(Protocol):
-    """Encryption at rest for what a row holds of the provider's data."""
-
-    async def seal(self, tenant: str, text: str, bound: str) -> str:
-        """The text sealed; it opens only with the same `bound`."""
-        ...
-
-    async def open(self, tenant: str, sealed: str, bound: str) -> str | None:
-        """The text; None when it was altered or its key is gone."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -124,8 +113,8 @@ class Write:
     fence: int
     reference: str | None
     code: str | None
-    sealed_arguments: str | None
-    sealed_answer: str | None
+    sealed_arguments: bytes | None
+    sealed_answer: bytes | None
     created_at: float
     sent_at: float | None
     ended_at: float | None
@@ -238,7 +227,7 @@ class Journal:
         done = await self._run(
             (
                 "UPDATE writes SET state = 'sent', attempts = attempts + 1, sent_at = COALESCE(sent_at, ?), "
-                "reference = COALESCE(?, reference), lease_ends = clew_now() + ? "
+                "reference = COALESCE(?, reference), lease_ends = clew_now() + ? "  # noqa: S608
                 f"WHERE id = ? AND owner = ? AND fence = ? AND {_HELD} = 1",
                 (now, reference, LEASE_SECONDS, row.id, row.owner, row.fence),
             )
@@ -298,8 +287,7 @@ class Journal:
     async def find(self, connector: str, reference: str, *, tenant: str | None = None) -> list[Write]:
         """The writes of a connector with this reference at the provider, the newest first."""
         rows = await self._database.fetch_all(
-            f"{_SELECT}WHERE connector = ? AND reference = ? AND tenant = COALESCE(?, tenant) "
-            "ORDER BY created_at DESC",
+            f"{_SELECT}WHERE connector = ? AND reference = ? AND tenant = COALESCE(?, tenant) ORDER BY created_at DESC",
             connector,
             reference,
             tenant,
@@ -334,7 +322,8 @@ class Journal:
                 (now - answers_after,),
             ),
             (
-                "DELETE FROM writes WHERE (state IN ('applied', 'not_applied') AND pending IS NULL AND ended_at < ?) "
+                "DELETE FROM writes WHERE (state IN ('applied', 'not_applied') "  # noqa: S608
+                "AND pending IS NULL AND ended_at < ?) "
                 f"OR (state = 'intended' AND created_at < ? AND {_HELD} = 0)",
                 (now - rows_after, now - rows_after),
             ),
@@ -346,22 +335,24 @@ class Journal:
         return row.held and not self.presence.is_gone(row.owner.partition("/")[0])
 
     async def arguments(self, row: Write) -> dict[str, Any] | None:
-        """The arguments as plain data; None once the end is known, or when they cannot be opened."""
+        """The arguments as plain data, None once the end is known. Raises `InternalError` when they do not open."""
         return await self._open(row, "arguments", row.sealed_arguments)
 
     async def answer(self, row: Write) -> dict[str, Any] | None:
-        """What was kept: `{"result": …}` or `{"error": …}`; None when there is nothing, or it cannot be opened."""
+        """What was kept: `{"result": …}` or `{"error": …}`. Raises `InternalError` when it does not open."""
         return await self._open(row, "answer", row.sealed_answer)
 
-    async def _seal(self, connection: Connection, identity: str, what: str, data: Mapping[str, Any]) -> str:
+    async def _seal(self, connection: Connection, identity: str, what: str, data: Mapping[str, Any]) -> bytes:
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, default=str)
-        return await self._sealer.seal(connection.tenant, text, _bound(connection, identity, what))
+        label = _label(connection, identity, what)
+        return await self._sealer.seal(text.encode(), tenant=connection.tenant, label=label)
 
-    async def _open(self, row: Write, what: str, sealed: str | None) -> dict[str, Any] | None:
+    async def _open(self, row: Write, what: str, sealed: bytes | None) -> dict[str, Any] | None:
         if sealed is None:
             return None
-        text = await self._sealer.open(row.connection.tenant, sealed, _bound(row.connection, row.id, what))
-        return None if text is None else json.loads(text)
+        label = _label(row.connection, row.id, what)
+        data: dict[str, Any] = json.loads(await self._sealer.open(sealed, tenant=row.connection.tenant, label=label))
+        return data
 
     async def _run(self, *statements: Statement, durable: bool = True) -> list[Batched]:
         """Run one step. When a server's connection breaks it is not known whether it was run, so it is run again."""
@@ -402,10 +393,15 @@ def _match(wanted: Wanted) -> tuple[str, tuple[Value, ...]]:
     return f"{_SAME}{_RECENT}", (*_scope(wanted), wanted.fingerprint, time.time() - wanted.window)
 
 
-def _bound(connection: Connection, identity: str, what: str) -> str:
-    return json.dumps(["clew write", connection.tenant, connection.connector, connection.account, identity, what])
+def _label(connection: Connection, identity: str, what: str) -> str:
+    return f"write {json.dumps([connection.connector, connection.account, identity, what])}"
 
 
 def _write(row: Row) -> Write:
-    connection = Connection(row[1], row[2], row[3])
-    return Write(row[0], connection, row[4], row[5], row[6], State(row[7]), *row[8:-1], bool(row[-1]))
+    identity, tenant, connector, account, *facts = row
+    fields: dict[str, Any] = dict(zip(_FIELDS, facts, strict=True))
+    fields |= {"state": State(fields["state"]), "held": bool(fields["held"])}
+    return Write(id=identity, connection=Connection(tenant, connector, account), **fields)
+
+
+_FIELDS = tuple(Write.__dataclass_fields__)[2:]

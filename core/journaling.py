@@ -9,9 +9,9 @@ from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Outcome
 from clew.core.host import SilentHost
 from clew.core.journal import Journal, State, Wanted, Write
-from clew.core.once import Look
+from clew.core.once import Look, NaturalKey, ProviderKey, key_of
 from clew.core.wire import Trail, Wire
-from clew.core.writing import Answered, Looker, Writing
+from clew.core.writing import Looker, Writing
 
 if TYPE_CHECKING:
     from clew.core.call import Call
@@ -51,7 +51,7 @@ async def _after(error: CallError, writing: Writing, trail: Trail) -> Structured
     try:
         found = await writing.failed(error, outcome=outcome)
     except CallError as told:
-        if told.outcome is Outcome.NOT_APPLIED:
+        if told.outcome is Outcome.NOT_APPLIED and writing.row is not None:
             trail.changed = 0
         raise
     trail.changed = 0 if found is None else 1
@@ -104,7 +104,8 @@ def looker(tool: Tool, wire: Wire, deadline: Deadline, arguments: Mapping[str, A
 
     async def look(row: Write) -> Mapping[str, Any] | None:
         api = Api(wire, deadline, Trail(), Effect.READ, SilentHost())
-        facts = {"marker": row.marker, "reference": row.reference, "key": row.seed}
+        form = tool.once.form if isinstance(tool.once, ProviderKey | NaturalKey) else "hex"
+        facts = {"marker": row.marker, "reference": row.reference, "key": key_of(row.seed, 0, form)}
         found = await timing.read(api, **timing.takes({**facts, **arguments}))
         return None if found is None else tool.signature.structured(found)
 

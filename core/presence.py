@@ -8,7 +8,6 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
-from typing import IO
 
 try:
     import fcntl
@@ -21,7 +20,7 @@ class Presence:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder if fcntl is not None else None
-        self._held: IO[bytes] | None = None
+        self._held: int | None = None
         self._process = 0
         self.owner = ""
 
@@ -34,7 +33,8 @@ class Presence:
         if self._folder is not None:
             with contextlib.suppress(OSError):
                 self._folder.mkdir(mode=0o700, exist_ok=True)
-                held = (self._folder / f"f{name}").open("wb")
+                # A bare descriptor: it must stay open until the process ends, whoever forgets this object.
+                held = os.open(self._folder / f"f{name}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._held, self.owner = held, f"f{name}"
         return self.owner
@@ -59,5 +59,5 @@ class Presence:
         if self._held is not None and self._folder is not None and self._process == os.getpid():
             with contextlib.suppress(OSError):
                 (self._folder / self.owner).unlink(missing_ok=True)
-            self._held.close()
+            os.close(self._held)
         self._held, self._process = None, 0

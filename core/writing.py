@@ -23,6 +23,7 @@ from clew.core.errors import (
     CallError,
     Code,
     ConflictError,
+    InternalError,
     Outcome,
     OutcomeUnknownError,
     Retry,
@@ -236,6 +237,13 @@ class Writing:
             return None  # known now: the next look at the row begins it anew
         raise self._ends_with(said)
 
+    async def settle(self, row: Write) -> bool:
+        """Look at the provider for a row that this holds; True when its end is known now."""
+        self.row = row
+        ending, _ = await self._looked(row)
+        await self._finish(ending)
+        return ending.state is not State.UNKNOWN
+
     def _in_time(self, row: Write) -> bool:
         """Does the provider still know the key? Clocks differ, so a twentieth of the time is left unused."""
         if not isinstance(self.once, offers.ProviderKey) or self.once.ttl is None:
@@ -247,7 +255,11 @@ class Writing:
         """What a finished write says again."""
         assert self.journal is not None
         assert self.wanted is not None
-        kept = await self.journal.answer(row) or {}
+        try:
+            kept = await self.journal.answer(row) or {}
+        except InternalError as fault:  # said aloud below: the result is gone, the write is not
+            log.error("the answer of write %s cannot be read: %s", row.id, fault)
+            kept = {}
         if "error" in kept:
             return _error_of(kept["error"])
         result = kept.get("result")

@@ -22,20 +22,20 @@ def classify(response: Response) -> Verdict | None:
         return None
     url = response.field(f"{prefix}next_action.redirect_to_url.url")
     link = url if url is not None and re.fullmatch(r"https://[!-~]{1,2000}", url) else None
+    known = re.fullmatch(r"(?:pi|seti)_\w{1,240}", response.field(f"{prefix}id") or "")
     return Verdict(
         "action_required",
         "{provider} wants the cardholder to confirm this payment (3-D Secure).",
-        _confirming(response.field(f"{prefix}id") or "", linked=link is not None),
+        _confirming(known[0] if known else "", linked=link is not None),
         url=link,
+        object_id=known[0] if known else None,
     )
 
 
 def _confirming(payment: str, *, linked: bool) -> str:
     """The next step. Without a link (`use_stripe_sdk`) only the shop's own page can ask the cardholder."""
     who = "Give the link to the person." if linked else "The cardholder must confirm on the shop's own page."
-    where = (
-        f"get_payment with {payment} says how it ends" if re.fullmatch(r"pi_\w{1,250}", payment) else "It ends later"
-    )
+    where = f"get_payment with {payment} says how it ends" if payment else "It ends later"
     return f"{who} {where}; do not create a second payment."
 
 

@@ -193,7 +193,7 @@ def work(job: tuple[str, int, int, str]) -> Tally:
     tally = Tally(name)
     with tempfile.TemporaryDirectory() as folder, acme_process() as url:
         address = engine or f"{folder}/clew.db"
-        place = Field(url, address, Path(folder), random.Random(seed))  # noqa: S311
+        place = Field(url, address, Path(folder), random.Random(seed))
         for number in range(runs):
             place.run(strategy, f"{seed}-{number}", tally)
     return tally

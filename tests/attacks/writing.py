@@ -151,7 +151,7 @@ class Strategy:
 
     def arguments(self, number: str) -> dict[str, Any]:
         """Those of one run."""
-        given = {name: f"run {number}" for name in acme.tools[self.tool].signature.parameters}
+        given = dict.fromkeys(acme.tools[self.tool].signature.parameters, f"run {number}")
         fixed = {"contact_id": "con_000001", "ticket_id": "tic_000001", "etag": '"v1"', "email": f"{number}@x.example"}
         return {name: fixed.get(name, value) for name, value in given.items()}
 

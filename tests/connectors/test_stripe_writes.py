@@ -151,7 +151,7 @@ async def test_a_key_used_with_other_parameters_leaves_the_outcome_open_only_aft
     fresh = await account.refused("create_payment_link", LINK)
     assert (fresh.code, fresh.outcome) == (Code.CONFLICT, Outcome.NOT_APPLIED)
     assert "new request_id" in fresh.next_step
-    answers = [httpx.ReadTimeout("lost"), httpx.Response(400, json=reused)]
+    answers: list[httpx.Response | Exception] = [httpx.ReadTimeout("lost"), httpx.Response(400, json=reused)]
     api.post("/payment_links").mock(side_effect=answers)
     doubted = await account.refused("create_payment_link", {**LINK, "request_id": "other"})
     assert (doubted.code, doubted.outcome) == (Code.CONFLICT, Outcome.UNKNOWN)
@@ -192,8 +192,8 @@ async def test_after_a_day_the_key_is_forgotten_and_nothing_is_sent(
     route = api.post("/payment_links").mock(side_effect=httpx.ReadTimeout("lost"))
     await account.refused("create_payment_link", LINK)
     sent = route.call_count
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 24 * 3600)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 24 * 3600)
     error = await account.refused("create_payment_link", LINK)
     assert (error.code, error.outcome, error.retry) == (Code.OUTCOME_UNKNOWN, Outcome.UNKNOWN, Retry.NO)
     assert "forgotten its key" in error.message
@@ -204,14 +204,11 @@ async def test_a_partial_refund_whose_answer_was_lost_is_not_judged_by_what_is_l
     account: Account, api: respx.MockRouter
 ) -> None:
     """60 of 100 were refunded: that 60 is more than the 40 left says nothing about the refund that is repeated."""
-    api.get("/payment_intents/pi_1").mock(
-        side_effect=lambda request: httpx.Response(200, json=intent(latest_charge=charge(amount_refunded=gone)))
-    )
-    gone = 0
+    api.get("/payment_intents/pi_1").respond(json=intent(latest_charge=charge(amount_refunded=0)))
     route = api.post("/refunds").mock(side_effect=httpx.ReadTimeout("lost"))
     part = {"payment_id": "pi_1", "amount": "60", "currency": "usd", "request_id": "refund-1"}
     assert (await account.refused("refund_payment", part)).outcome is Outcome.UNKNOWN
-    gone = 6000
+    api.get("/payment_intents/pi_1").respond(json=intent(latest_charge=charge(amount_refunded=6000)))
     route.side_effect = [stored(200, refund(amount=6000))]
     assert (await account.call("refund_payment", part))["amount"] == "60.00"
     assert len(set(keys(route))) == 1
@@ -252,11 +249,11 @@ async def test_the_lines_of_a_draft_have_keys_of_their_own_and_are_not_doubled(
 async def test_a_cancellation_whose_answer_was_lost_shows_in_the_subscription(
     account: Account, api: respx.MockRouter
 ) -> None:
-    api.get("/subscriptions/sub_1").mock(
-        side_effect=lambda request: httpx.Response(200, json=subscription(status=status))
-    )
     status = "active"
     missing = {"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "No such thing"}}
+
+    def show(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=subscription(status=status))
 
     def end(request: httpx.Request) -> httpx.Response:
         nonlocal status
@@ -265,6 +262,7 @@ async def test_a_cancellation_whose_answer_was_lost_shows_in_the_subscription(
         status = "canceled"
         raise httpx.ReadTimeout("lost")
 
+    api.get("/subscriptions/sub_1").mock(side_effect=show)
     route = api.delete("/subscriptions/sub_1").mock(side_effect=end)
     found = await account.call("cancel_subscription", {"subscription_id": "sub_1", "when": "now"})
     assert found["status"] == "canceled"

@@ -15,7 +15,7 @@ from tests.attacks.stripe_world import World, missing, world
 
 pytestmark = pytest.mark.anyio
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
-TRIES = 6
+TRIES = 20
 
 
 class Weather:
@@ -52,8 +52,8 @@ async def all_of(at: World, path: str) -> list[dict[str, Any]]:
 
 
 async def attack(folder: Path, faults: list[Fault], runs: int, seed: int) -> None:
-    weather = Weather(faults, share=0.6, seed=seed)
-    seconds = 0.6 if Fault.DELAYED in faults else 5.0
+    weather = Weather(faults, share=0.5, seed=seed)
+    seconds = 0.5 if Fault.DELAYED in faults else 5.0
     async with world(folder, weather) as at:
         paid = await at.ask("POST", "/v1/charges", {"amount": 99_000, "currency": "usd", "source": "tok_visa"})
         for number in range(runs):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from clew import Api, From, errors, once
+from clew import Api, From, errors
 
 from .money import Amount, Currency, Money, decimal_text, units_in, units_of
 from .payments import Payment, read_payment
@@ -148,11 +148,11 @@ async def find_cancellation(api: Api, subscription_id: str, when: str) -> Cancel
     return found if found.status == "canceled" or (when != "now" and found.cancel_at_period_end) else None
 
 
-# A DELETE takes no key; that it was done already shows.
+# A DELETE takes no key: a second one finds nothing to end, and says so.
 @stripe.destructive(
     preview=preview_cancellation,
     toolset="subscriptions",
-    once=once.NaturalKey(done=("already_done", "not_found")),
+    once=KEY,
     verify=find_cancellation,
 )
 async def cancel_subscription(api: Api, subscription_id: SubscriptionId, when: When = "period_end") -> Cancellation:

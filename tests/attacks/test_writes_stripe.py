@@ -5,6 +5,7 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ TRIES = 20
 class Weather:
     """The fault of each request: `fault` for a share of those that write, the others pass."""
 
-    def __init__(self, faults: list[Fault], share: float, seed: int) -> None:
+    def __init__(self, faults: Sequence[Fault], share: float, seed: int) -> None:
         self.faults, self.share, self.random = faults, share, random.Random(seed)
 
     def __call__(self, request: bytes) -> Fault:
@@ -51,7 +52,7 @@ async def all_of(at: World, path: str) -> list[dict[str, Any]]:
             return found
 
 
-async def attack(folder: Path, faults: list[Fault], runs: int, seed: int) -> None:
+async def attack(folder: Path, faults: Sequence[Fault], runs: int, seed: int) -> None:
     weather = Weather(faults, share=0.5, seed=seed)
     seconds = 0.5 if Fault.DELAYED in faults else 5.0
     async with world(folder, weather) as at:

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,12 +186,21 @@ async def open_store(address: str, folder: Path) -> tuple[Database, Journal]:
     return database, await open_journal(database, RecordSealer(DataKeys(database, keys)))
 
 
-async def call(url: str, address: str, folder: Path, tool: str, arguments: Mapping[str, Any], seconds: float) -> Any:
-    """One call of one process, from an open store to a closed one."""
+async def call(
+    url: str,
+    address: str,
+    folder: Path,
+    tool: str,
+    arguments: Mapping[str, Any],
+    seconds: float,
+    ready: Callable[[], object] = lambda: None,
+) -> Any:
+    """One call of one process, from an open store to a closed one; `ready` is called when it begins."""
     database, journal = await open_store(address, folder)
     async with httpx.AsyncClient(verify=False, trust_env=False) as client:
         wire = Wire(acme, CONNECTION, Token(), client, base_url=url)
         made = Call(acme.tools[tool], arguments, CONNECTION, wire, Deadline.after(seconds))
+        ready()
         try:
             return await Walk(sink=lambda record: None, journal=journal)(made)
         finally:
@@ -208,8 +217,9 @@ def fork_call(
         code = 1
         try:
             os.close(out)
+            begun = lambda: os.write(into, b" ")  # noqa: E731
             try:
-                said = {"ok": asyncio.run(call(url, address, folder, tool, arguments, seconds))}
+                said = {"ok": asyncio.run(call(url, address, folder, tool, arguments, seconds, begun))}
             except CallError as error:
                 said = {"error": error.as_dict()}
             os.write(into, json.dumps(said).encode())
@@ -228,7 +238,8 @@ class Caller:
     out: int
 
     def kill_after(self, seconds: float) -> bool:
-        """Kill it with SIGKILL in so many seconds; False when it was faster."""
+        """Kill it with SIGKILL so many seconds after its call began; False when it was faster."""
+        os.read(self.out, 1)
         time.sleep(seconds)
         done, _ = os.waitpid(self.pid, os.WNOHANG)
         if done:
@@ -245,4 +256,4 @@ class Caller:
         os.close(self.out)
         if self.pid:
             os.waitpid(self.pid, 0)
-        return json.loads(text) if text else None
+        return json.loads(text) if text.strip() else None

@@ -1,7 +1,7 @@
 """Workflows: a tool of several steps, each of them a tool, that goes on where it stopped.
 
-The function is run again from its beginning after a crash; steps that are done are told from the journal, the next one is
-done. So it must be deterministic: what it decides may depend on its arguments and on what its steps returned, on
+The function is run again from its beginning after a crash; steps that are done are told from the journal, the next one
+is done. So it must be deterministic: what it decides may depend on its arguments and on what its steps returned, on
 nothing else. A step that is finally refused has the steps before it undone, the last one first, where they say how.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from clew.core.connector import Effect, Tool
 from clew.core.errors import CallError, ConfigurationError, ConflictError, Outcome, Retry
 from clew.core.journal import Ending, Journal, State, Wanted
-from clew.core.writing import error_of
+from clew.core.settling import error_of
 
 if TYPE_CHECKING:
     from clew.core.api import Api

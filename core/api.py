@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 from urllib.parse import unquote, urlencode, urlsplit
 
 import httpx
@@ -26,6 +26,9 @@ from clew.core.paths import Segment, expand
 from clew.core.response import Response
 from clew.core.transport import SAFE_METHODS
 from clew.core.wire import Exchange, Trail, Wire
+
+if TYPE_CHECKING:
+    from clew.core.mail.api import MailApi
 
 T = TypeVar("T")
 Scalar = str | int | float | bool
@@ -170,6 +173,13 @@ class Api:
         request = httpx.Request("POST", url, headers={"content-type": "application/octet-stream"}, content=content)
         attempt = Attempt("POST", "(upload)")
         await wire.exchange(Exchange(request, attempt, True, self._deadline, self._host, self._trail))
+
+    @property
+    def mail(self) -> "MailApi":
+        """The mailbox and the submission server of a connection whose connector has `base_url="mail://account"`."""
+        from clew.core.mail.api import MailApi
+
+        return MailApi(self._wire, self._deadline, self._trail, self._effect, self._host)
 
     async def _send(self, method: str, path: str, route: str, **more: Unpack[Sending]) -> Response:
         method = method.upper()

@@ -151,7 +151,7 @@ class Runtime:
         connection = known.connection
         base_url = connection_url(self.base_url(connector), connector.schemes, known.facts.variables)
         wire = self.wires.get(connection)
-        if wire is None or wire.base_url != base_url.rstrip("/"):
+        if wire is None or (wire.base_url, wire.variables) != (base_url.rstrip("/"), known.facts.variables):
             authorizer = (
                 VaultAuthorizer(connection, connector.schemes, self.vault, self.refresher, base_url=base_url)
                 if connector.schemes
@@ -167,6 +167,7 @@ class Runtime:
                 self.retry,
                 self.notices,
                 retries=self.retries,
+                variables=known.facts.variables,
             )
         return self.wires[connection]
 

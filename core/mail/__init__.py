@@ -1,10 +1,10 @@
 """Mail for connectors: messages built and read, mailboxes, delivery reports, and the delivery states they all share."""
 
 from clew.core.mail.addresses import checked_address, checked_id, checked_line, domain_of, new_message_id
-from clew.core.mail.compose import Attachment, Draft, Letter, compose
+from clew.core.mail.compose import Attachment, Draft, Letter, compose, stored_letter
 from clew.core.mail.delivery import Cause, Finding, State, judge_status, latest
 from clew.core.mail.mailbox import Folder, Mailbox, Query, Stored
-from clew.core.mail.reading import Enclosure, Opened, enclosed, open_message
+from clew.core.mail.reading import Enclosure, Opened, enclosed, open_message, text_of_html
 from clew.core.mail.reports import Form, Recipient, Report, read_report, verp_address, verp_token
 from clew.core.mail.servers import PATTERN
 
@@ -36,6 +36,8 @@ __all__ = [
     "new_message_id",
     "open_message",
     "read_report",
+    "stored_letter",
+    "text_of_html",
     "verp_address",
     "verp_token",
 ]

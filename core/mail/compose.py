@@ -9,6 +9,7 @@ from email import policy, utils
 from email.message import EmailMessage
 
 from clew.core.errors import InvalidInputError
+from clew.core.mail import parts
 from clew.core.mail.addresses import checked_address, checked_id, checked_line, new_message_id
 
 LARGEST = 10_000_000
@@ -115,3 +116,27 @@ def _attach(message: EmailMessage, attachments: Sequence[Attachment]) -> None:
         if main in ("multipart", "message"):
             main, sub = "application", "octet-stream"
         message.add_attachment(data, maintype=main, subtype=sub, filename=name)
+
+
+def stored_letter(raw: bytes, sender: str) -> Letter:
+    """A draft from a mailbox as a letter from `sender`: as it stands, but without its blind copies' header.
+
+    Raises `InvalidInputError` when it is from somebody else, has no message id or no valid recipient.
+    """
+    message = parts.parse(raw)
+    own = checked_address(sender, what="the sender's address")
+    people = {name: [address for _, address in parts.addresses(parts.header(message, name))] for name in _PEOPLE}
+    if [each.lower() for each in people["from"]] != [own.lower()]:
+        raise InvalidInputError(f"the draft is not from {own}; it was not sent.")
+    ids = parts.message_ids(parts.raw_header(message, "message-id"))
+    if len(ids) != 1:
+        raise InvalidInputError("the draft has no Message-ID; write it anew with send_message.")
+    everybody = [checked_address(each) for name in ("to", "cc", "bcc") for each in people[name]]
+    if not 0 < len(everybody) <= MOST_RECIPIENTS or len(raw) > LARGEST * 3 // 2:
+        raise InvalidInputError("the draft has no recipient, too many of them, or is too large.")
+    head, gap, body = re.sub(rb"\r\n|\r|\n", b"\r\n", raw).partition(b"\r\n\r\n")
+    head = re.sub(rb"(?im)^bcc:.*\r\n(?:[ \t].*\r\n)*", b"", head + b"\r\n").removesuffix(b"\r\n")
+    return Letter(checked_id(ids[0]), head + gap + body, own, tuple(dict.fromkeys(everybody)))
+
+
+_PEOPLE = ("from", "to", "cc", "bcc")

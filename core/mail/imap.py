@@ -6,7 +6,7 @@ A session logs in, does its work and leaves. The standard library's client speak
 import base64
 import imaplib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from clew.core.credentials import Credential
 from clew.core.deadline import Deadline
 from clew.core.errors import OutcomeUnknownError
 from clew.core.mail.line import InsecureError, Line, LineError, fault, gone, in_thread
-from clew.core.mail.login import sasl
+from clew.core.mail.login import no_way_in, sasl
 from clew.core.mail.mailbox import Mailbox, RefusedError
 from clew.core.mail.names import quoted
 from clew.core.mail.servers import Server
@@ -142,7 +142,12 @@ def _log_in(client: _Client, mailbox: Mailbox, user: str, credential: Credential
         name, password = (credential.fields[each].reveal() for each in ("username", "password"))
         mailbox.run(lambda: client.login(quoted(name).decode(), password))
     elif not mechanism:
-        raise RefusedError("NOLOGIN", "the server offers no way of logging in that this credential can use")
+        raise no_way_in(" ".join(offered) or "nothing")
     else:
         answers = iter(base64.b64decode(message.reveal()) for message in messages)
-        mailbox.run(lambda: client.authenticate(mechanism, lambda challenge: next(answers, b"")))
+        mailbox.run(lambda: _authenticated(client, mechanism, answers))
+
+
+def _authenticated(client: _Client, mechanism: str, answers: Iterator[bytes]) -> tuple[str, list[Any]]:
+    kind, said = client.authenticate(mechanism, lambda challenge: next(answers, b""))
+    return kind, [said]

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 
 from clew.core.credentials import Credential
-from clew.core.errors import InternalError
+from clew.core.errors import InternalError, PermissionDeniedError
 from clew.core.secret import Secret
 
 
@@ -32,3 +32,12 @@ def sasl(credential: Credential, user: str, offered: Sequence[str]) -> tuple[str
 
 def _packed(text: str) -> Secret:
     return Secret(base64.b64encode(text.encode()).decode())
+
+
+def no_way_in(offered: str) -> PermissionDeniedError:
+    """The server takes no login of this kind."""
+    return PermissionDeniedError(
+        "the mail server takes no login of the kind that is stored.",
+        next_step="Ask the person to connect the account in another way: an app password, or OAuth.",
+        provider_message=f"offered: {offered}",
+    )

@@ -84,22 +84,12 @@ class Query:
             yield b"UNSEEN"
 
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+"""As IMAP writes them, whatever our locale is."""
+
+
 def _day(day: date) -> str:
-    months = [
-        "Jan",
-        "Feb",
-        "Mar",
-        "Apr",
-        "May",
-        "Jun",
-        "Jul",
-        "Aug",
-        "Sep",
-        "Oct",
-        "Nov",
-        "Dec",
-    ]  # the C locale's, whatever ours is
-    return f"{day.day:02d}-{months[day.month - 1]}-{day.year}"
+    return f"{day.day:02d}-{_MONTHS[day.month - 1]}-{day.year}"
 
 
 class Mailbox:

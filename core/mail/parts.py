@@ -11,7 +11,7 @@ import email.utils
 import re
 from collections.abc import Iterator
 from email.message import Message
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 LARGEST = 16_000_000
 """Bytes of a message that are parsed."""
@@ -24,7 +24,10 @@ LONGEST_HEADER = 8_000
 _BOUNDARY = re.compile(rb"boundary", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 
-AnyMessage = Message[Any, Any]
+if TYPE_CHECKING:
+    AnyMessage = Message[Any, Any]
+else:
+    AnyMessage = Message  # generic for type checkers only
 
 
 def parse(raw: bytes) -> AnyMessage:

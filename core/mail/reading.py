@@ -9,30 +9,11 @@ from html.parser import HTMLParser
 from clew.core.mail import parts
 from clew.core.mail.parts import AnyMessage
 
-_BLOCKS = frozenset(
-    [
-        "p",
-        "div",
-        "br",
-        "tr",
-        "li",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "table",
-        "ul",
-        "ol",
-        "blockquote",
-        "pre",
-        "hr",
-        "section",
-        "article",
-    ]
-)
-_SILENT = frozenset(["script", "style", "head", "title", "template"])
+_BLOCKS = frozenset({
+    "article", "blockquote", "br", "div", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "section",
+    "table", "tr", "ul",
+})  # fmt: skip
+_SILENT = frozenset({"script", "style", "head", "title", "template"})
 
 
 @dataclass(frozen=True, slots=True)

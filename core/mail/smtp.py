@@ -17,7 +17,7 @@ from clew.core.credentials import Credential
 from clew.core.deadline import Deadline
 from clew.core.mail.compose import Letter
 from clew.core.mail.line import InsecureError, Line, LineError, fault, gone, in_thread
-from clew.core.mail.login import sasl
+from clew.core.mail.login import no_way_in, sasl
 from clew.core.mail.servers import Server
 from clew.core.response import Response
 
@@ -34,7 +34,7 @@ class Submitted:
     reply: str
 
 
-class _Refusal(Exception):
+class _RefusedError(Exception):
     """The server said no: its reply, and what it said about single recipients."""
 
     def __init__(self, code: int, text: str, refused: Mapping[str, str] | None = None) -> None:
@@ -71,7 +71,7 @@ class Submission:
             if credential is not None:
                 sasl_smtp(client, self.user, credential)
             return self._submit(client, line)
-        except _Refusal as refusal:
+        except _RefusedError as refusal:
             return _response(refusal.code, refusal.text, {"refused": dict(refusal.refused)})
         finally:
             line.close()
@@ -92,18 +92,17 @@ class Submission:
                 continue
             refused[address] = code, _text(text)
             if code == 421:
-                raise _Refusal(code, _text(text))
+                raise _RefusedError(code, _text(text))
         told = {address: f"{code} {text}" for address, (code, text) in refused.items()}
         if not accepted:
-            code, text = max(refused.values())  # a lasting refusal says more than a passing one
-            raise _Refusal(code, text, told)
-        code, text = client.message(letter.content)
+            raise _RefusedError(*max(refused.values()), told)  # a lasting refusal says more than a passing one
+        code, said = client.message(letter.content)
         if not 200 <= code < 300:
-            raise _Refusal(code, text, told)
-        self.done = Submitted(letter.message_id, tuple(accepted), told, text[:200])
+            raise _RefusedError(code, said, told)
+        self.done = Submitted(letter.message_id, tuple(accepted), told, said[:200])
         with contextlib.suppress(smtplib.SMTPException, OSError):
             client.docmd("QUIT")
-        return _response(code, text, None)
+        return _response(code, said, None)
 
 
 def _response(code: int, text: str, data: Any) -> Response:
@@ -135,7 +134,7 @@ class _Client(smtplib.SMTP):
     def expect(self, reply: tuple[int, bytes], code: int) -> None:
         """Raise the refusal unless the reply is the one that lets us go on."""
         if reply[0] != code:
-            raise _Refusal(reply[0], _text(reply[1]))
+            raise _RefusedError(reply[0], _text(reply[1]))
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self._line.connect()
@@ -180,14 +179,14 @@ def sasl_smtp(client: _Client, user: str, credential: Credential) -> None:
     offered = client.esmtp_features.get("auth", "").upper().split()
     mechanism, messages = sasl(credential, user, offered)
     if not mechanism:
-        raise _Refusal(504, "5.5.4 the server offers no way of logging in that this credential can use")
+        raise no_way_in(client.esmtp_features.get("auth", "nothing"))
     first, *rest = messages
     code, text = client.docmd("AUTH", f"{mechanism} {first.reveal()}")
     for answer in rest:  # for XOAUTH2 the reason of a refusal comes as a challenge, and its end after an answer
         if code == 334:
             code, text = client.docmd(answer.reveal())
     if code not in (235, 503):
-        raise _Refusal(code, _text(text))
+        raise _RefusedError(code, _text(text))
 
 
 def xtext(value: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.auth import schemes
     from clew.auth.schemes import ApiKey, Basic, Bearer, OAuth2
-    from clew.core import errors
+    from clew.core import errors, mail
     from clew.core.api import Api
     from clew.core.bounds import Bounds
     from clew.core.connector import Connector
@@ -50,6 +50,7 @@ __all__ = [
     "Verdict",
     "Version",
     "errors",
+    "mail",
     "schemes",
 ]
 
@@ -68,7 +69,7 @@ _PLACES = {
     "clew.core.waits": ("Reset",),
 }
 
-_MODULES = {"errors": "clew.core.errors", "schemes": "clew.auth.schemes"}
+_MODULES = {"errors": "clew.core.errors", "mail": "clew.core.mail", "schemes": "clew.auth.schemes"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,77 @@
+"""What mail servers' refusals mean: SMTP replies as `smtp` has them, IMAP's response codes of RFC 5530 as rows.
+
+Over IMAP a yes is 200 and a no is 400, with the response code as the machine code. Sources: RFC 3501, 5530, 6154 and
+8438; Gmail's `[ALERT]` texts and Exchange's `[UNAVAILABLE]` (memory).
+"""
+
+from clew import ErrorMap, Response, Rule, Verdict, errors
+from clew.connectors.smtp import classify
+
+IMAP = ("IMAP",)
+
+
+def judge_reply(response: Response) -> Verdict | None:
+    """SMTP: as `smtp` judges it, with what was said about single recipients."""
+    if response.method != "SMTP":
+        return None
+    refused = response.data.get("refused") if isinstance(response.data, dict) else None  # pyright: ignore
+    verdict = classify(response)
+    if not refused:
+        return verdict
+    told = {str(address): str(why) for address, why in refused.items()}  # pyright: ignore
+    if verdict is None:
+        verdict = Verdict("transient" if response.status < 500 else "permission", outcome=errors.Outcome.NOT_APPLIED)
+    if verdict.success:
+        return verdict
+    message = "the mail server took none of the recipients; nothing was sent."
+    return Verdict(verdict.code, message, verdict.next_step, verdict.retry_after, outcome=verdict.outcome, fields=told)
+
+
+ERRORS = ErrorMap(
+    message=("message",),
+    provider_code=("code",),
+    hook=judge_reply,
+    rules=(
+        Rule(
+            code="auth_expired",
+            methods=IMAP,
+            codes="AUTHENTICATIONFAILED EXPIRED",
+            name="the login was refused",
+        ),
+        Rule(
+            code="permission",
+            methods=IMAP,
+            codes="AUTHORIZATIONFAILED NOPERM PRIVACYREQUIRED CONTACTADMIN",
+            name="the account may not",
+        ),
+        Rule(code="not_found", methods=IMAP, codes="NONEXISTENT TRYCREATE UIDNOTSTICKY", name="no such folder"),
+        Rule(code="already_done", methods=IMAP, codes="ALREADYEXISTS", name="the folder exists"),
+        Rule(
+            code="transient",
+            methods=IMAP,
+            codes="UNAVAILABLE INUSE SERVERBUG EXPUNGEISSUED",
+            retry_after=30,
+            not_applied=True,
+            name="not now",
+        ),
+        Rule(code="quota_exhausted", methods=IMAP, codes="OVERQUOTA", name="the mailbox is full"),
+        Rule(
+            code="rate_limited",
+            methods=IMAP,
+            codes="LIMIT THROTTLED",
+            retry_after=60,
+            not_applied=True,
+            name="too much",
+        ),
+        Rule(code="invalid_input", methods=IMAP, codes="CANNOT BADCHARSET TOOBIG", name="the server cannot do this"),
+        Rule(
+            code="auth_expired",
+            methods=IMAP,
+            text=r"authentication failed|invalid credentials|login failed|application-specific password",
+            name="the login was refused, in words",
+        ),
+        Rule(code="not_found", methods=IMAP, text=r"(?:mailbox|folder).{0,80}(?:exist|unknown)", name="no such folder"),
+        Rule(code="contract_changed", methods=IMAP, codes="BAD", name="a command the server does not know"),
+        Rule(code="invalid_input", methods=IMAP, status=400, name="the server says no"),
+    ),
+)

@@ -43,8 +43,8 @@ email = Connector(
     # A server may take long over the end of a message: RFC 5321 4.5.3.2.6 allows it ten minutes.
     bounds=Bounds(read=45.0, body=12_000_000),
     rate_limits=(
-        Limit(3, kind="concurrency", name="sessions"),
-        Limit(30, per=60, paths=("submit",), name="messages"),
+        Limit(amount=3, kind="concurrency", name="sessions"),
+        Limit(amount=30, per=60, paths=("submit",), name="messages"),
     ),
     errors=ERRORS,
     docs="https://www.rfc-editor.org/rfc/rfc8314",

@@ -59,6 +59,7 @@ class Session:
             mailbox = Mailbox(client, line, safe=safe)
             if credential is not None:
                 _log_in(client, mailbox, self.user, credential)
+                mailbox.learn()
             result = self.work(mailbox)
             mailbox.leave()
             return result
@@ -135,10 +136,9 @@ class _Client(imaplib.IMAP4):
 
 
 def _log_in(client: _Client, mailbox: Mailbox, user: str, credential: Credential) -> None:
-    capabilities = [str(each).upper() for each in client.capabilities]
-    offered = [each.removeprefix("AUTH=") for each in capabilities if each.startswith("AUTH=")]
+    offered = [each.removeprefix("AUTH=") for each in mailbox.capabilities if each.startswith("AUTH=")]
     mechanism, messages = sasl(credential, user, offered)
-    if mechanism in ("", "LOGIN") and "password" in credential.fields and "LOGINDISABLED" not in capabilities:
+    if mechanism in ("", "LOGIN") and "password" in credential.fields and "LOGINDISABLED" not in mailbox.capabilities:
         name, password = (credential.fields[each].reveal() for each in ("username", "password"))
         mailbox.run(lambda: client.login(quoted(name).decode(), password))
     elif not mechanism:

@@ -101,6 +101,11 @@ class Mailbox:
         self._safe = safe
         self._changed = False
         self.validity = 0
+        self.capabilities = frozenset(str(each).upper() for each in client.capabilities)
+
+    def learn(self) -> None:
+        """Ask what the server can do now: before the login it does not tell all of it."""
+        self.capabilities = frozenset(_joined(self.run(self._client.capability)).upper().split())
 
     def run(self, command: Callable[[], tuple[str, list[Any]]]) -> list[Any]:
         """Run one command of the client; its untagged data."""
@@ -186,11 +191,10 @@ class Mailbox:
 
     def delete(self, uid: int, trash: str | None) -> None:
         """Move a message of the open folder to `trash`; without one, remove this message alone and for good."""
-        capabilities = {str(each).upper() for each in self._client.capabilities}
-        if trash is not None and "MOVE" in capabilities:
+        if trash is not None and "MOVE" in self.capabilities:
             self._change(lambda: self._client.uid("MOVE", str(uid), encode_name(trash).decode()))
             return
-        if "UIDPLUS" not in capabilities:
+        if "UIDPLUS" not in self.capabilities:
             raise RefusedError("CANNOT", "the server cannot remove one message without all others marked as deleted")
         if trash is not None:
             self._change(lambda: self._client.uid("COPY", str(uid), encode_name(trash).decode()))

@@ -125,7 +125,7 @@ def stored_letter(raw: bytes, sender: str) -> Letter:
     """
     message = parts.parse(raw)
     own = checked_address(sender, what="the sender's address")
-    people = {name: [address for _, address in parts.addresses(parts.header(message, name))] for name in _PEOPLE}
+    people = {name: [address for _, address in parts.people(message, name)] for name in _PEOPLE}
     if [each.lower() for each in people["from"]] != [own.lower()]:
         raise InvalidInputError(f"the draft is not from {own}; it was not sent.")
     ids = parts.message_ids(parts.raw_header(message, "message-id"))

@@ -18,9 +18,10 @@ def decode_name(raw: bytes) -> str:
     """A mailbox name as a person reads it; what is no UTF-7 stays as it is."""
     text = raw.decode("utf-8", "replace")
     try:
-        return re.sub(r"&([A-Za-z0-9+,]*)-", lambda match: _unshifted(match[1]), text)
+        name = re.sub(r"&([A-Za-z0-9+,]*)-", lambda match: _unshifted(match[1]), text)
     except ValueError:
         return text
+    return name if name.isprintable() else text
 
 
 def quoted(text: str) -> bytes:

@@ -140,11 +140,16 @@ def _newlines(value: str) -> str:
     return value.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def addresses(value: str) -> list[tuple[str, str]]:
-    """Name and address of everybody in a header's decoded value; what is no address is left out."""
+def people(part: AnyMessage, name: str) -> list[tuple[str, str]]:
+    """Name and address of everybody in the headers of that name; what is no address is left out.
+
+    Taken apart first and decoded after: an encoded name may hold commas and colons, and must not become an address.
+    """
     with contextlib.suppress(Exception):
-        found = email.utils.getaddresses([value[:LONGEST_HEADER]])
-        return [(name, address) for name, address in found[:200] if "@" in address]
+        values: list[Any] = part.get_all(name, [])
+        lines = [str(value)[:LONGEST_HEADER] for value in values[:10]]
+        found = email.utils.getaddresses(lines)[:200]
+        return [(decoded(who), _line(address)) for who, address in found if "@" in address]
     return []
 
 

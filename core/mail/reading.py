@@ -49,7 +49,7 @@ def open_message(raw: bytes) -> Opened:
     message = parts.parse(raw)
     found = list(parts.walk(message))
     ids = parts.message_ids(parts.raw_header(message, "message-id"))
-    people = parts.addresses(parts.header(message, "from"))
+    people = parts.people(message, "from")
     name, address = people[0] if people else ("", parts.header(message, "from")[:200])
     return Opened(
         message_id=ids[0] if ids else "",
@@ -77,7 +77,7 @@ def enclosed(raw: bytes, part: int) -> tuple[Enclosure, bytes] | None:
 
 
 def _people(message: AnyMessage, name: str) -> tuple[str, ...]:
-    return tuple(address for value in parts.headers(message, name) for _, address in parts.addresses(value))
+    return tuple(address for _, address in parts.people(message, name))
 
 
 def _date(value: str) -> str:

@@ -191,7 +191,7 @@ def _arf(message: AnyMessage, found: Sequence[AnyMessage]) -> Report | None:
     whom = [*parts.headers(_inner(part), "original-rcpt-to"), *fields.get("removal-recipient", [])]
     original = _original(found)
     told = [address for each in whom if (address := _address(each))]
-    told = told or [address for _, address in parts.addresses(parts.header(original, "to"))] if original else told
+    told = told or [address for _, address in parts.people(original, "to")] if original else told
     people = tuple(Recipient(each, State.COMPLAINED, diagnostic=said[:40]) for each in dict.fromkeys(told))
     if not people:
         return None
@@ -222,8 +222,7 @@ def _original_ids(found: Sequence[AnyMessage]) -> list[str]:
 
 def _sent_to(message: AnyMessage) -> tuple[str, ...]:
     names = ("to", "delivered-to", "x-original-to", "envelope-to")
-    values = (value for name in names for value in parts.headers(message, name))
-    return tuple(dict.fromkeys(address for value in values for _, address in parts.addresses(value)))
+    return tuple(dict.fromkeys(address for name in names for _, address in parts.people(message, name)))
 
 
 _DAEMON = re.compile(r"mailer-daemon|postmaster|mail ?delivery|mdaemon|system administrator|bounce", re.IGNORECASE)
@@ -248,7 +247,7 @@ def _plain(message: AnyMessage, found: Sequence[AnyMessage]) -> Report | None:
     words = next((parts.text(each) for each in found if parts.kind_of(each) == "text/plain"), "")[:50_000]
     copied = _COPY.search(words)
     said, copy = (words[: copied.start()], words[copied.start() :]) if copied else (words, "")
-    failed = [address for each in parts.headers(message, "x-failed-recipients") for _, address in parts.addresses(each)]
+    failed = [address for _, address in parts.people(message, "x-failed-recipients")]
     people = list(_accused(said, failed))
     if not people:
         return None

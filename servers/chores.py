@@ -12,7 +12,7 @@ from clew.servers.runtime import Runtime
 @contextlib.asynccontextmanager
 async def chores(runtime: Runtime) -> AsyncGenerator[None]:
     """Run them while the block runs."""
-    served = {each.name: Served(each.schemes, runtime.base_url(each)) for each in runtime.connectors}
+    served = {each.name: Served(each.schemes, runtime.place(each)) for each in runtime.connectors}
     rotation = asyncio.create_task(keep_policy(runtime), name="clew rotation")
     try:
         async with kept_alive(runtime.vault, runtime.refresher, served):

@@ -4,6 +4,8 @@ Over IMAP a yes is 200 and a no is 400, with the response code as the machine co
 8438; Gmail's `[ALERT]` texts and Exchange's `[UNAVAILABLE]` (memory).
 """
 
+from typing import Any
+
 from clew import ErrorMap, Response, Rule, Verdict, errors
 from clew.connectors.smtp import classify
 
@@ -11,20 +13,29 @@ IMAP = ("IMAP",)
 
 
 def judge_reply(response: Response) -> Verdict | None:
-    """SMTP: as `smtp` judges it, with what was said about single recipients."""
+    """SMTP: as `smtp` judges it, with what was said about single recipients. A refusal there is always an answer: what
+    the server refused, it did not take."""
     if response.method != "SMTP":
         return None
-    refused = response.data.get("refused") if isinstance(response.data, dict) else None  # pyright: ignore
-    verdict = classify(response)
-    if not refused:
-        return verdict
-    told = {str(address): str(why) for address, why in refused.items()}  # pyright: ignore
-    if verdict is None:
-        verdict = Verdict("transient" if response.status < 500 else "permission", outcome=errors.Outcome.NOT_APPLIED)
-    if verdict.success:
+    verdict = classify(response) or _by_code(response.status)
+    refused = _refused(response.data)
+    if verdict.success or not refused:
         return verdict
     message = "the mail server took none of the recipients; nothing was sent."
-    return Verdict(verdict.code, message, verdict.next_step, verdict.retry_after, outcome=verdict.outcome, fields=told)
+    return Verdict(
+        verdict.code, message, verdict.next_step, verdict.retry_after, outcome=verdict.outcome, fields=refused
+    )
+
+
+def _by_code(status: int) -> Verdict:
+    if status < 500:
+        return Verdict("transient", retry_after=60 if status == 421 else 600, outcome=errors.Outcome.NOT_APPLIED)
+    return Verdict("permission", outcome=errors.Outcome.NOT_APPLIED)
+
+
+def _refused(data: Any) -> dict[str, str]:
+    told: Any = data.get("refused") if isinstance(data, dict) else None
+    return {str(address): str(why) for address, why in told.items()} if isinstance(told, dict) else {}
 
 
 ERRORS = ErrorMap(

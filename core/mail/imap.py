@@ -87,7 +87,7 @@ class _Client(imaplib.IMAP4):
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
         """Connect and encrypt; with STARTTLS before the client has read anything that is not encrypted."""
         self.sock = self._line.connect()
-        self._reader = self.sock.makefile("rb")
+        self._reader = self._line.reader()
         if self._line.server.mode == "starttls":
             self._greeting = self.readline()
             if not self._greeting.upper().startswith(b"* OK"):
@@ -99,7 +99,7 @@ class _Client(imaplib.IMAP4):
             if not answer.upper().startswith(b"S1 OK"):
                 raise InsecureError("it offers no encryption")
             self.sock = self._line.secure()
-            self._reader = self.sock.makefile("rb")  # what the other end sent before the encryption is thrown away
+            self._reader = self._line.reader()  # what the other end sent before the encryption is thrown away
 
     def read(self, size: int) -> bytes:
         """Read a literal of exactly `size` bytes; more than the bound is refused before any memory is taken."""

@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
+from io import BufferedReader
 from typing import TypeVar
 
 from clew.core.bounds import Bounds
@@ -41,6 +42,14 @@ class Line:
         self.sock: socket.socket | None = None
         self._handle: socket.socket | None = None
         self._over = False
+        self._files: list[BufferedReader] = []
+
+    def reader(self) -> BufferedReader:
+        """What comes over the line, from now on."""
+        assert self.sock is not None
+        made = self.sock.makefile("rb")
+        self._files.append(made)
+        return made
 
     def connect(self) -> socket.socket:
         """Open the connection; with implicit TLS also the encryption. Raises `OSError`."""
@@ -88,10 +97,10 @@ class Line:
     def close(self) -> None:
         """Let go of the connection."""
         self.cut()
-        for sock in (self.sock, self._handle):
-            if sock is not None:
-                with contextlib.suppress(OSError):
-                    sock.close()
+        for each in (*self._files, self.sock, self._handle):
+            if each is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    each.close()
 
 
 def gone(error: Exception) -> Exception:

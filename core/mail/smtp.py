@@ -148,8 +148,7 @@ class _Client(smtplib.SMTP):
         """Read one reply of bounded length."""
         texts: list[bytes] = []
         if self.file is None:
-            assert self.sock is not None
-            self.file = self.sock.makefile("rb")
+            self.file = self._line.reader()
         while True:
             self._line.wait()
             read: bytes = self.file.readline(2000)

@@ -73,7 +73,7 @@ def _response(status: int, text: str, data: Any) -> Response:
 
 def _plain(error: Exception) -> Exception:
     """imaplib's own complaints quote what the server sent: only their kind is kept."""
-    return LineError("the answer is no IMAP") if isinstance(error, imaplib.IMAP4.error | ValueError) else error
+    return error if isinstance(error, OSError) else LineError("the answer is no IMAP")
 
 
 class _Client(imaplib.IMAP4):

@@ -105,12 +105,22 @@ async def search_messages(
         mail.checked_line(value or "", what=name)
     validity, below = parts_of(_cursor(cursor)) if cursor else (0, None)
 
+    query = mail.Query(
+        text=text or "",
+        sender=sender or "",
+        to=to or "",
+        subject=subject or "",
+        since=since,
+        before=before,
+        unseen=unread,
+        below=below,
+    )
+
     def look(box: mail.Mailbox) -> tuple[int, list[mail.Stored], bool]:
         box.select(folder)
         if cursor and box.validity != validity:
             raise errors.InvalidInputError("the folder was rebuilt.", next_step="Start again without a cursor.")
-        given = {name: value or "" for name, value in words.items()}
-        uids = box.search(mail.Query(**given, since=since, before=before, unseen=unread, below=below))
+        uids = box.search(query)
         uids = [uid for uid in uids if below is None or uid < below]
         return box.validity, box.fetch(uids[:SIZE], most=HEAD), len(uids) > SIZE
 

@@ -1,7 +1,7 @@
 """Real mail servers on loopback, in a folder of their own: Postfix takes and forwards, Dovecot keeps the mailboxes.
 
-`home.test` is ours: alice sends and reads, bob reads. `away.test` is the rest of the world, a second Postfix listener that
-knows `good`, refuses `gone` (5.1.1), `full` (5.2.2) and `strict` (5.7.1, as spam), and puts `slow` off (4.2.1).
+`home.test` is ours: alice sends and reads, bob reads. `away.test` is the rest of the world, a second Postfix listener
+that refuses `gone` (5.1.1), `full` (5.2.2) and `strict` (5.7.1, as spam), and puts `slow` off (4.2.1).
 Needs root, as Postfix does; the programs come from Debian's packages postfix and dovecot-imapd.
 """
 
@@ -64,12 +64,12 @@ _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 @contextlib.asynccontextmanager
 async def mail_host(folder: Path) -> AsyncGenerator[MailHost]:
     """Start both servers below `folder`, and stop them at the end. Raises `Failed` when they do not start."""
-    folder.chmod(0o755)
     ports = [free_port() for _ in range(5)]
-    host = MailHost(*ports[:4], folder / "ca.pem", folder)
+    imap, imap_starttls, smtp, smtp_starttls, away = ports
+    host = MailHost(imap, imap_starttls, smtp, smtp_starttls, folder / "ca.pem", folder)
     make_certificate(folder)
     _write_dovecot(host)
-    _write_postfix(host, ports[4])
+    _write_postfix(host, away)
     postfix, dovecot = str(folder / "postfix"), str(folder / "dovecot.conf")
     try:
         await _do(folder, "dovecot", "-c", dovecot)
@@ -109,7 +109,8 @@ async def _until_open(port: int) -> None:
 
 
 def make_certificate(folder: Path) -> None:
-    """`key.pem`, `cert.pem` and `ca.pem` (the same certificate) for 127.0.0.1 and localhost."""
+    """Make the folder readable for the servers' own users, and in it `key.pem`, `cert.pem` and `ca.pem` (the same certificate) for 127.0.0.1 and localhost."""
+    folder.chmod(0o755)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail test bed")])
     now = datetime.datetime.now(datetime.UTC)

@@ -97,7 +97,8 @@ class Office:
             variables=self.variables,
         )
 
-    async def __call__(self, tool: str, *, seconds: float = 10, **arguments: Any) -> Any:
+    async def __call__(self, tool: str, **arguments: Any) -> Any:
+        seconds = arguments.pop("seconds", 10)
         chosen, wire = email.tools[tool], self.wire
         call = Call(chosen, arguments, wire.connection, wire, Deadline.after(seconds), self.person)
         result = await Walk(sink=self.records.append)(call)

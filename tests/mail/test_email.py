@@ -15,7 +15,7 @@ from .test_reports import POSTFIX, dsn
 
 pytestmark = pytest.mark.anyio
 
-LETTER = {"to": ["ann@away.example"], "subject": "Grüße", "text": "Hallo\n.\nEnde"}
+LETTER: dict[str, Any] = {"to": ["ann@away.example"], "subject": "Grüße", "text": "Hallo\n.\nEnde"}
 
 
 def incoming(number: int, subject: str = "lunch", more: str = "") -> str:

@@ -17,7 +17,7 @@ from .servers import PASSWORD, USER, Reader, Writer, make_certificate
 
 pytestmark = pytest.mark.anyio
 
-LETTER = {"to": ["ann@away.example"], "subject": "x", "text": "y"}
+LETTER: dict[str, Any] = {"to": ["ann@away.example"], "subject": "x", "text": "y"}
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ async def _until_open(port: int) -> None:
 
 
 def make_certificate(folder: Path) -> None:
-    """Make the folder readable for the servers' own users, and in it `key.pem`, `cert.pem` and `ca.pem` (the same certificate) for 127.0.0.1 and localhost."""
+    """Make the folder readable for the servers' own users; in it `key.pem`, `cert.pem` and `ca.pem`, the same again."""
     folder.chmod(0o755)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail test bed")])
@@ -164,6 +164,7 @@ ssl_cert = <{folder}/cert.pem
 ssl_key = <{folder}/key.pem
 disable_plaintext_auth = yes
 auth_mechanisms = plain login
+auth_failure_delay = 0 secs
 first_valid_uid = 1
 first_valid_gid = 1
 mail_location = maildir:~/Maildir

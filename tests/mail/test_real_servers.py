@@ -1,5 +1,7 @@
-"""The e-mail connector against real Postfix and Dovecot: refusals, bounces, delays and complaints of programs that nobody
-here wrote. `pytest -m testbed`; needs root and Debian's packages postfix and dovecot-imapd."""
+"""The e-mail connector against real Postfix and Dovecot: refusals, bounces and delays of programs nobody here wrote.
+
+`pytest -m testbed`; needs root and Debian's packages postfix and dovecot-imapd.
+"""
 
 import asyncio
 import importlib
@@ -14,7 +16,7 @@ import httpx
 import pytest
 
 from clew.core.credentials import Credential
-from clew.core.errors import Code, Outcome
+from clew.core.errors import AuthRevokedError, Code, Outcome
 from clew.core.secret import Secret
 
 from .conftest import Office
@@ -38,7 +40,7 @@ class Alice:
         return Credential("1", "basic", fields)
 
     async def renew(self, generation: str) -> None:
-        """The same password is all there is."""
+        raise AuthRevokedError("the password is all there is")
 
 
 @pytest.fixture(scope="module")

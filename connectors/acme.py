@@ -19,6 +19,7 @@ from clew import (
     RateLimitHeaders,
     Rule,
     Version,
+    once,
 )
 
 acme = Connector(
@@ -101,6 +102,9 @@ class Message(BaseModel):
 
 Status = Literal["open", "pending", "closed"]
 
+GONE = once.NaturalKey(done=("already_done", "not_found"))
+"""A deletion: what is gone already needs no second one."""
+
 
 @acme.read(toolset="contacts")
 async def search_contacts(api: Api, text: str = "", cursor: str | None = None) -> Page[Contact]:
@@ -114,14 +118,19 @@ async def get_contact(api: Api, contact_id: str) -> Contact:
     return await api.get("/api/contacts/{}", contact_id, into=Contact)
 
 
-@acme.write(toolset="contacts")
+async def _contact_with(api: Api, email: str) -> Contact | None:
+    found = await api.page("/api/contacts", into=Contact, query={"email": email})
+    return found.items[0] if found.items else None
+
+
+@acme.write(toolset="contacts", once=once.NaturalKey(), verify=_contact_with)
 async def create_contact(api: Api, name: str, family_name: str, email: str, company: str | None = None) -> Contact:
     """Add a contact. An e-mail address can belong to one contact only."""
     person = {"name": {"given": name, "family": family_name}, "email": email, "company": company}
     return await api.post("/api/contacts", json=person, into=Contact)
 
 
-@acme.destructive(preview=get_contact, toolset="contacts")
+@acme.destructive(preview=get_contact, toolset="contacts", once=GONE)
 async def delete_contact(api: Api, contact_id: str) -> None:
     """Delete a contact and its history. It cannot be restored."""
     await api.delete("/api/contacts/{}", contact_id)
@@ -133,7 +142,12 @@ async def list_tickets(api: Api, status: Status | None = None, cursor: str | Non
     return await api.page("/api/tickets", into=Ticket, cursor=cursor, query={"status": status})
 
 
-@acme.write(toolset="tickets")
+async def _ticket_with(api: Api, key: str) -> Ticket | None:
+    found = await api.page("/api/tickets", into=Ticket, query={"external_id": key})
+    return found.items[0] if found.items else None
+
+
+@acme.write(toolset="tickets", once=once.NaturalKey(field="external_id"), verify=_ticket_with)
 async def create_ticket(
     api: Api,
     subject: str,
@@ -146,13 +160,23 @@ async def create_ticket(
     return await api.post("/api/tickets", json={key: value for key, value in ticket.items() if value}, into=Ticket)
 
 
-@acme.write(toolset="tickets")
+async def _comment_with(api: Api, ticket_id: str, marker: str) -> Comment | None:
+    cursor: str | None = None
+    while True:
+        page = await api.page("/api/tickets/{}/comments", ticket_id, into=Comment, cursor=cursor, query={"limit": 100})
+        mine = next((each for each in page.items if marker in each.text), None)
+        if mine is not None or page.next_cursor is None:
+            return mine
+        cursor = page.next_cursor
+
+
+@acme.write(toolset="tickets", once=once.Marker(field="text", text="\n\n({marker})"), verify=_comment_with)
 async def add_comment(api: Api, ticket_id: str, text: str) -> Comment:
     """Comment on a ticket."""
     return await api.post("/api/tickets/{}/comments", ticket_id, json={"text": text}, into=Comment)
 
 
-@acme.write(toolset="tickets")
+@acme.write(toolset="tickets", once=once.NaturalKey())
 async def close_ticket(api: Api, ticket_id: str) -> Ticket:
     """Close a ticket."""
     return await api.post("/api/tickets/{}/close", ticket_id, into=Ticket)

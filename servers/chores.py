@@ -1,4 +1,4 @@
-"""What a server does beside answering: keys are rotated, idle grants are kept alive."""
+"""What a server does beside answering: keys are rotated, idle grants kept alive, open writes settled."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from clew.auth.keepalive import Served, kept_alive
 from clew.servers.rotation import keep_policy
 from clew.servers.runtime import Runtime
+from clew.servers.settling import keep_settling
 
 
 @contextlib.asynccontextmanager
@@ -14,9 +15,11 @@ async def chores(runtime: Runtime) -> AsyncGenerator[None]:
     """Run them while the block runs."""
     served = {each.name: Served(each.schemes, runtime.place(each)) for each in runtime.connectors}
     rotation = asyncio.create_task(keep_policy(runtime), name="clew rotation")
+    settling = asyncio.create_task(keep_settling(runtime), name="clew settling")
     try:
         async with kept_alive(runtime.vault, runtime.refresher, served):
             yield
     finally:
         rotation.cancel()
-        await asyncio.wait([rotation])
+        settling.cancel()
+        await asyncio.wait([rotation, settling])

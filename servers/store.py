@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from clew.auth.connections import Status, status
 from clew.auth.keys import Keys
 from clew.auth.places import open_keys
+from clew.auth.records import RecordSealer
+from clew.auth.sealing import DataKeys
 from clew.auth.vault import Vault, open_vault
 from clew.core.database import Database, open_database
+from clew.core.journal import Journal, open_journal
 from clew.core.limit_fallback import FallbackStore
 from clew.core.limit_store import LimitStore, MemoryStore, StoreError
 from clew.servers.settings import DATABASE, Settings
@@ -22,11 +25,12 @@ LIMITS = "limits.db"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open database, the vault in it and the keys that it is sealed with."""
+    """An open database, the vault in it, the keys that it is sealed with and the journal of writes."""
 
     database: Database
     vault: Vault
     keys: Keys
+    journal: Journal
 
 
 @contextlib.asynccontextmanager
@@ -35,7 +39,10 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
     keys = open_keys(settings.key_provider, settings.home / KEY, former=settings.old_key_providers)
     database = await open_database(settings.database or settings.home / DATABASE)
     try:
-        yield Store(database, await open_vault(database, keys), keys)
+        vault = await open_vault(database, keys)
+        journal = await open_journal(database, RecordSealer(DataKeys(database, keys)), window=settings.repeat_window)
+        yield Store(database, vault, keys, journal)
+        journal.presence.leave()
     finally:
         await database.close()
 

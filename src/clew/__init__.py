@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.auth import schemes
     from clew.auth.schemes import ApiKey, Basic, Bearer, OAuth2
-    from clew.core import errors, mail
+    from clew.core import errors, mail, once
     from clew.core.api import Api
     from clew.core.bounds import Bounds
     from clew.core.connector import Connector
@@ -51,6 +51,7 @@ __all__ = [
     "Version",
     "errors",
     "mail",
+    "once",
     "schemes",
 ]
 
@@ -69,7 +70,12 @@ _PLACES = {
     "clew.core.waits": ("Reset",),
 }
 
-_MODULES = {"errors": "clew.core.errors", "mail": "clew.core.mail", "schemes": "clew.auth.schemes"}
+_MODULES = {
+    "errors": "clew.core.errors",
+    "mail": "clew.core.mail",
+    "once": "clew.core.once",
+    "schemes": "clew.auth.schemes",
+}
 
 
 def __getattr__(name: str) -> Any:

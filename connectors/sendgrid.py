@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from clew import Api, Bearer, Connector, ErrorMap, From, NumberPages, Page, Reset, Rule, errors, mail
+from clew import Api, Bearer, Connector, ErrorMap, From, NumberPages, Page, Reset, Rule, errors, mail, once
 
 ERRORS = ErrorMap(
     message=("errors[0].message", "message", "error"),
@@ -78,9 +78,7 @@ class Mail(BaseModel):
 class Queued(BaseModel):
     """A message that SendGrid has taken. It is accepted, not delivered."""
 
-    state: str = "accepted"
     message_id: str
-    next: str = FOLLOW_UP
 
 
 class Sighting(BaseModel):
@@ -224,6 +222,7 @@ async def send_email(
         raise errors.ContractChangedError(
             "sendgrid took the message and did not say under which id.", outcome=errors.Outcome.APPLIED
         )
+    api.accepted(FOLLOW_UP, reference=message_id)
     return Queued(message_id=message_id)
 
 
@@ -336,7 +335,7 @@ async def get_suppression(api: Api, kind: Kind, email: Address) -> list[Suppress
     return await api.get("/suppression/{}/{}", kind, address, into=list[Suppressed])
 
 
-@sendgrid.write(toolset="suppressions")
+@sendgrid.write(toolset="suppressions", once=once.NaturalKey(done=("already_done", "not_found")))
 async def remove_suppression(api: Api, kind: Kind, email: Address) -> None:
     """Let SendGrid send to an address again. Whoever complained or unsubscribed must have agreed to it."""
     address = mail.checked_address(email)

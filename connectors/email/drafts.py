@@ -2,11 +2,11 @@
 
 from pydantic import BaseModel
 
-from clew import Api, errors, mail
+from clew import Api, errors, mail, once
 
 from .provider import Id, email, fetch_one, id_of, in_sent, parts_of
 from .reading import SHOWN_ALONE, Message, message_of
-from .sending import Files, Html, More, People, Sent, Subject, Text, always, deliver, draft_of
+from .sending import LOOK, ONCE, Files, Html, More, People, Sent, Subject, Text, always, deliver, draft_of
 
 
 class Drafted(BaseModel):
@@ -24,7 +24,19 @@ def _drafts(box: mail.Mailbox) -> str:
     return folder
 
 
-@email.write(toolset="drafts")
+async def _stored(api: Api, reference: str) -> Drafted | None:
+    """The look at a draft whose storing got no answer."""
+
+    def look(box: mail.Mailbox) -> Drafted | None:
+        folder = _drafts(box)
+        box.select(folder)
+        found = box.search(mail.Query(header=("Message-ID", reference)))
+        return Drafted(folder=folder, id=id_of(box.validity, found[0]), message_id=reference) if found else None
+
+    return await api.mail.read("verify", look)
+
+
+@email.write(toolset="drafts", once=once.Draft(), verify=_stored)
 async def create_draft(
     api: Api,
     to: People,
@@ -47,6 +59,7 @@ async def create_draft(
         name = id_of(box.validity, found[0]) if found else None
         return Drafted(folder=folder, id=name, message_id=letter.message_id)
 
+    api.reference(letter.message_id)
     return await api.mail.change("store a draft", store)
 
 
@@ -61,7 +74,7 @@ async def get_draft(api: Api, id: Id) -> Message:
     return await api.mail.read("fetch", look)
 
 
-@email.write(toolset="drafts")
+@email.write(toolset="drafts", once=ONCE, verify=LOOK)
 async def send_draft(api: Api, id: Id) -> Sent:
     """Send a draft as it is now, and remove it from the drafts. It cannot be taken back."""
 
@@ -84,7 +97,7 @@ async def send_draft(api: Api, id: Id) -> Sent:
     try:
         await api.mail.change("remove the draft", remove)
     except errors.CallError:
-        done.next = f"{done.next} The draft could not be removed; do not send it again."
+        done.note = "The draft could not be removed; do not send it again."
     return done
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from clew import Api, Page, errors, mail
+from clew import Api, Page, errors, mail, once
 
 from .provider import HEAD, WHOLE, Id, MessageId, Where, cut, email, fetch_one, id_of, parts_of
 
@@ -257,7 +257,7 @@ async def get_attachment(
     )
 
 
-@email.destructive(preview=get_message, toolset="messages")
+@email.destructive(preview=get_message, toolset="messages", once=once.NaturalKey(done=("already_done", "not_found")))
 async def delete_message(api: Api, folder: Where, id: Id) -> None:
     """Move a message to the trash; from the trash, or where there is none, delete it for good."""
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from clew import Api, errors, mail
+from clew import Api, errors, mail, once
 
-from .provider import Id, Where, cut, email, fetch_one, in_sent
+from .provider import Id, Where, bare, cut, email, fetch_one, in_sent
 
 KEEPS_SENT_MAIL = ("smtp.gmail.com", "smtp.googlemail.com", "smtp.office365.com", "smtp-mail.outlook.com")
 """Servers that put what they are given into the folder for sent mail themselves (memory)."""
@@ -19,6 +19,7 @@ NO_ANSWER = (
     "The message may or may not be on its way; do not send it again. Call get_delivery_status with message_id {} in a "
     "minute: it looks for the message in the folder for sent mail, and for reports and answers."
 )
+NEXT = "Bounces come as mail, minutes to days later: get_delivery_status with message_id {}."
 
 Address = Annotated[str, Field(min_length=3, max_length=320)]
 People = Annotated[list[Address], Field(max_length=100, description="Plain addresses: ada@example.com.")]
@@ -57,11 +58,10 @@ class Sent(BaseModel):
     """A message that the server has taken. It is accepted, not delivered."""
 
     message_id: str
-    state: Annotated[str, Field(description="accepted")] = "accepted"
-    accepted: list[str]
+    recipients: Annotated[list[str] | None, Field(description="Who was taken.")] = None
     refused: Annotated[dict[str, str] | None, Field(description="Who was not taken, and what the server said.")] = None
     saved_in: Annotated[str | None, Field(description="The folder with a copy.")] = None
-    next: Annotated[str | None, Field(description="What to do then.")] = None
+    note: str | None = None
 
 
 def draft_of(sender: str, given: Mapping[str, Any], **more: Any) -> mail.Draft:
@@ -99,6 +99,7 @@ def shown(draft: mail.Draft) -> Preview:
 
 async def deliver(api: Api, letter: mail.Letter, *, confirm_delivery: bool = False) -> Sent:
     """Submit a letter and keep a copy. Raises `OutcomeUnknownError` with the way to find out when no answer came."""
+    api.reference(letter.message_id)  # durable before the message leaves: by this it is looked for
     notify = "SUCCESS,FAILURE,DELAY" if confirm_delivery else "FAILURE,DELAY"
     try:
         done = await api.mail.submit(letter, notify=notify)
@@ -107,16 +108,12 @@ async def deliver(api: Api, letter: mail.Letter, *, confirm_delivery: bool = Fal
         if folder is None:
             lost.next_step = NO_ANSWER.format(letter.message_id)
             raise
-        return Sent(message_id=letter.message_id, accepted=list(letter.recipients), saved_in=folder, next=_next(letter))
+        api.accepted(NEXT.format(letter.message_id))
+        return Sent(message_id=letter.message_id, recipients=list(letter.recipients), saved_in=folder)
+    api.accepted(NEXT.format(letter.message_id))
     saved = await _kept(api, letter)
     refused = {address: cut(why, 300) for address, why in done.refused.items()} or None
-    return Sent(
-        message_id=done.message_id, accepted=list(done.accepted), refused=refused, saved_in=saved, next=_next(letter)
-    )
-
-
-def _next(letter: mail.Letter) -> str:
-    return f"Bounces come as mail, minutes to days later: get_delivery_status with message_id {letter.message_id}."
+    return Sent(message_id=done.message_id, recipients=list(done.accepted), refused=refused, saved_in=saved)
 
 
 async def _found(api: Api, message_id: str) -> str | None:
@@ -159,7 +156,30 @@ async def preview_message(
     return shown(draft_of(api.mail.address, locals()))
 
 
-@email.write(toolset="sending")
+async def sent_before(api: Api, reference: str) -> Sent:
+    """The look at a message whose sending got no answer. A copy, a report or an answer proves that it went; that there
+    is none proves nothing, and is said as `TransientError`."""
+    folder = await _found(api, reference)
+    if folder is None and not await api.mail.read("verify", lambda box: _echo(box, reference)):
+        raise errors.TransientError("nobody knows of the message yet; it may still be on its way.")
+    return Sent(message_id=reference, saved_in=folder)
+
+
+def _echo(box: mail.Mailbox, message_id: str) -> bool:
+    """Does the inbox hold a report about a message, or an answer to it?"""
+    box.select("INBOX")
+    if box.search(mail.Query(header=("In-Reply-To", message_id))):
+        return True
+    uids = box.search(mail.Query(text=bare(message_id)))[:10]
+    reports = [mail.read_report(each.content) for each in box.fetch(uids, most=200_000)]
+    return any(each is not None and each.is_about(message_id) for each in reports)
+
+
+ONCE = once.Draft()
+LOOK = once.Look(sent_before, after=2.0, tries=2, every=2.0)
+
+
+@email.write(toolset="sending", once=ONCE, verify=LOOK)
 async def send_message(
     api: Api,
     to: People,
@@ -228,7 +248,7 @@ async def preview_reply(api: Api, folder: Where, id: Id, text: Text, *, reply_al
     return shown(await _drafted(api, locals()))
 
 
-@email.write(toolset="sending")
+@email.write(toolset="sending", once=ONCE, verify=LOOK)
 async def reply(api: Api, folder: Where, id: Id, text: Text, *, reply_all: ReplyAll = False) -> Sent:
     """Answer a message in its thread. It cannot be taken back."""
     return await deliver(api, mail.compose(await _drafted(api, locals())))

@@ -74,6 +74,9 @@ class MailApi:
         return result
 
     async def _exchange(self, method: str, server: Server, route: str, carrier: Carrier, *, safe: bool) -> None:
+        writing = None if self._effect is Effect.READ else self._trail.writing
+        if writing is not None:
+            await writing.depart(safe=safe)
         place = f"{method.lower()}://{server.host}:{server.port}/{route}"
         exchange = Exchange(
             httpx.Request(method, place),

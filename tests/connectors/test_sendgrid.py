@@ -69,7 +69,7 @@ async def test_a_message_is_accepted_and_says_how_to_follow_it(
 ) -> None:
     route = queued(api)
     sent = await tool("send_email", **LETTER, html="<p>Hallo</p>", bcc=["eve@away.example"])
-    assert (sent["state"], sent["message_id"], "get_message_status" in sent["next"]) == ("accepted", "abc123", True)
+    assert (sent["message_id"], "get_message_status" in sent["accepted"]["next"]) == ("abc123", True)
     assert json.loads(route.calls.last.request.content) == {
         "personalizations": [
             {

@@ -32,7 +32,8 @@ async def test_a_message_is_sent_and_a_copy_kept(office: Office) -> None:
     assert b"eve@" not in content
     assert b"\r\n.\r\n" in content  # the dot came through the transparency of SMTP as it was
     assert sent["message_id"].encode() in content
-    assert (sent["state"], sent["accepted"], sent["saved_in"]) == ("accepted", people, "Sent")
+    assert (sent["recipients"], sent["saved_in"]) == (people, "Sent")
+    assert sent["message_id"] in sent["accepted"]["next"]
     assert office.imap.folders["Sent"][0].content == content
     assert office.attempts == [("SMTP", "submit", 250), ("IMAP", "keep a copy", 200)]
     assert (office.records[-1].code, office.records[-1].outcome) == ("ok", "applied")
@@ -48,7 +49,7 @@ async def test_a_person_sees_who_is_outside_and_can_say_no(office: Office) -> No
 async def test_refused_recipients_are_told_one_by_one(office: Office) -> None:
     office.post.refused = {"gone@away.example": "550 5.1.1 User unknown", "slow@away.example": "450 4.2.1 Later"}
     sent = await office("send_message", **{**LETTER, "to": ["ann@away.example", *office.post.refused]})
-    assert sent["accepted"] == ["ann@away.example"]
+    assert sent["recipients"] == ["ann@away.example"]
     assert sent["refused"] == office.post.refused
 
 
@@ -245,7 +246,7 @@ async def test_a_draft_is_written_read_and_sent_once(office: Office) -> None:
 async def test_a_draft_that_cannot_be_removed_is_still_sent(office: Office) -> None:
     made = await office("create_draft", **LETTER)
     office.imap.on["UID STORE"] = refuse("no")
-    assert "do not send it again" in (await office("send_draft", id=made["id"]))["next"]
+    assert "do not send it again" in (await office("send_draft", id=made["id"]))["note"]
 
 
 @pytest.mark.parametrize("capabilities", ["IMAP4rev1 AUTH=PLAIN UIDPLUS MOVE", "IMAP4rev1 AUTH=PLAIN UIDPLUS"])

@@ -156,6 +156,7 @@ async def test_a_server_that_never_stops_talking_is_cut_off(office: Office, cont
         while not writer.is_closing():
             writer.write(b"* OK " + b"x" * 60_000 + b"\r\n")
             await writer.drain()
+            await asyncio.sleep(0)  # drain alone does not let the loop see that the other end is gone
 
     async def literal(reader: Reader, writer: Writer) -> None:
         writer.write(b"* OK ready\r\n")
@@ -167,6 +168,7 @@ async def test_a_server_that_never_stops_talking_is_cut_off(office: Office, cont
         while not writer.is_closing():
             writer.write(b"220-" + b"x" * 1500 + b"\r\n")
             await writer.drain()
+            await asyncio.sleep(0)
 
     for protocol, talk, tool, arguments in (
         ("imap", flood, "search_messages", {}),

@@ -98,7 +98,7 @@ async def test_what_becomes_of_a_message_is_read_from_real_reports(alice: Office
         attachments=[{"filename": "plän.txt", "content": "aGVsbG8=", "content_type": "text/plain"}],
         confirm_delivery=True,
     )
-    assert (sent["accepted"], sent["saved_in"]) == (PEOPLE, "Sent")
+    assert (sent["recipients"], sent["saved_in"]) == (PEOPLE, "Sent")
     assert sent["refused"]["nobody@home.test"].startswith("550 5.1.1")
     status = await until(
         lambda answer: len(answer["recipients"]) == len(PEOPLE),

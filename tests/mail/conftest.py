@@ -140,6 +140,11 @@ class Submissions(SMTP):
     """aiosmtpd that also takes XOAUTH2."""
 
     post: Post
+    transports: list[Any]
+
+    def connection_made(self, transport: Any) -> None:
+        self.transports.append(transport)
+        super().connection_made(transport)
 
     async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:
         import base64
@@ -169,15 +174,25 @@ async def submission(post: Post, context: ssl.SSLContext, mode: str) -> AsyncIte
                 auth_required=True,
                 authenticator=authenticated(post),
             )
-        server.post = post
+        server.post, server.transports = post, transports
         return server
 
+    transports: list[Any] = []
     loop = asyncio.get_running_loop()
     listening = await loop.create_server(make, "127.0.0.1", 0, ssl=context if mode == "tls" else None)
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:
         listening.close()
+        await hang_up(transports)
+
+
+async def hang_up(transports: list[Any]) -> None:
+    """End what is still open, so that no socket outlives its test."""
+    for transport in transports:
+        transport.abort()
+    for _ in range(3):  # the loop's rounds until the sockets are closed
+        await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -194,6 +209,7 @@ async def opened(context: ssl.SSLContext, mode: str = "tls") -> AsyncIterator[Of
         }
         yield Office(imap, post, dict(variables), client)
     box.close()
+    await hang_up(imap.transports)
 
 
 @pytest.fixture

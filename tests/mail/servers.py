@@ -76,6 +76,7 @@ class ImapServer:
     validity: int = 7
     uid: int = 0
     port: int = 0
+    transports: list[Any] = field(default_factory=list[Any])
 
     def put(self, folder: str, content: str | bytes) -> int:
         """Store a message as if it had arrived."""
@@ -85,6 +86,7 @@ class ImapServer:
         return self.uid
 
     async def talk(self, reader: Reader, writer: Writer) -> None:
+        self.transports.append(writer.transport)
         writer.write(self.greeting)
         session = _ImapSession(self, reader, writer)
         try:

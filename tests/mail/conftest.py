@@ -22,6 +22,7 @@ from clew.core.credentials import Credential
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError
 from clew.core.host import Question
+from clew.core.journal import Journal
 from clew.core.limiter import Limiter
 from clew.core.retry import RetryPolicy
 from clew.core.secret import Secret
@@ -83,6 +84,7 @@ class Office:
     records: list[Record] = field(default_factory=list[Record])
     person: Person = field(default_factory=Person)
     limiter: Limiter = field(default_factory=Limiter)
+    journal: Journal | None = None
 
     @property
     def wire(self) -> Wire:
@@ -101,7 +103,7 @@ class Office:
         seconds = arguments.pop("seconds", 10)
         chosen, wire = email.tools[tool], self.wire
         call = Call(chosen, arguments, wire.connection, wire, Deadline.after(seconds), self.person)
-        result = await Walk(sink=self.records.append)(call)
+        result = await Walk(sink=self.records.append, journal=self.journal)(call)
         validator: Any = Draft202012Validator(chosen.signature.output_schema)
         validator.validate(result)
         return result.get("result", result)

@@ -7,11 +7,12 @@ from clew.core.api import Api
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Outcome
+from clew.core.holding import Looker
 from clew.core.host import SilentHost
 from clew.core.journal import Journal, State, Wanted, Write
 from clew.core.once import Look, NaturalKey, ProviderKey, key_of
 from clew.core.wire import Trail, Wire
-from clew.core.writing import Looker, Writing
+from clew.core.writing import Writing
 
 if TYPE_CHECKING:
     from clew.core.call import Call
@@ -27,8 +28,11 @@ async def journaled(
     trail = call.trail
     while True:
         try:
+            if journal is not None and (call.within or call.tool.workflow):
+                await writing.depart(safe=not call.tool.workflow)
             result = await proceed(call)
-            await writing.succeeded(result, changed=trail.outcome() is not Outcome.NOT_APPLIED)
+            changed = bool(call.within) or trail.outcome() is not Outcome.NOT_APPLIED
+            await writing.succeeded(result, changed=changed)
             return _told(result, writing)
         except CallError as error:
             found = await _after(error, writing, trail)
@@ -72,7 +76,9 @@ async def has_ended(call: "Call", journal: Journal | None) -> bool:
     row = await journal.peek(wanted(call, journal))
     if row is None:
         return False
-    return row.state is State.APPLIED or (row.state is State.UNKNOWN and call.tool.verify is not None)
+    begun = row.state in (State.SENT, State.UNKNOWN)  # a workflow's row is made after the person's yes to all of it
+    looks = row.state is State.UNKNOWN and call.tool.verify is not None
+    return row.state is State.APPLIED or looks or (begun and call.tool.workflow)
 
 
 def wanted(call: "Call", journal: Journal) -> Wanted:
@@ -94,6 +100,7 @@ def _writing(call: "Call", journal: Journal | None) -> Writing:
         look=looker(tool, wire, call.deadline, call.typed) if tool.verify is not None else None,
         timing=tool.verify,
         approved=not call.settled,
+        resumes=tool.workflow,
     )
 
 

@@ -1,6 +1,8 @@
 """What one process shares between its calls: connectors, vault, HTTP client, rate limits and the walk."""
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +25,7 @@ from clew.core.call import Call, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.deadline import Deadline
-from clew.core.errors import ConfigurationError
+from clew.core.errors import ConfigurationError, TransientError
 from clew.core.host import Host, SilentHost
 from clew.core.limiter import Limiter
 from clew.core.policy import Policy
@@ -64,6 +66,8 @@ class Runtime:
     notices: Notices = field(default_factory=Notices)
     retries: RetryBudget = field(default_factory=RetryBudget)
     wires: dict[Connection, Wire] = field(default_factory=dict[Connection, Wire])
+    closing: bool = False
+    active: int = 0
 
     @property
     def name(self) -> str:
@@ -132,7 +136,20 @@ class Runtime:
             identity=known.facts.identity,
             granted=granted(known.facts),
         )
-        return await self.walk(call)
+        if self.closing:
+            raise TransientError("the server is shutting down; nothing was sent.")
+        self.active += 1
+        try:
+            return await self.walk(call)
+        finally:
+            self.active -= 1
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new calls, and wait so long for those under way to end."""
+        self.closing = True
+        give_up_at = time.monotonic() + seconds
+        while self.active and time.monotonic() < give_up_at:  # noqa: ASYNC110 - a few looks, once in a process's life
+            await asyncio.sleep(0.02)
 
     async def lacking(self) -> dict[str, tuple[str, ...]]:
         """The tools that no account could use as things stand, each with the scopes it lacks. They need not be shown.

@@ -6,7 +6,10 @@ random moment. Then it is called again with the same `request_id`, up to six tim
 random fault; or, in a fifth of the runs, it is only looked at, as a server does in the background. At the end the
 journal's word is held against what Acme did.
 
-duplicates: changes beyond the first. lost: the journal says applied and Acme did nothing, or not_applied and Acme did it.
+The workflow pays, comments and opens a ticket; its faults hit any of the three.
+
+duplicates: changes beyond the first. lost: the journal says applied and Acme did nothing, or not_applied and Acme did
+it. no row: the process was killed before its write was in the journal, and Acme did nothing.
 """
 
 import argparse
@@ -22,7 +25,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +77,13 @@ class Tally:
         ends, faults = self.ends, sum(self.faults.values())
         cells = [
             self.strategy, faults, self.killed, self.runs, self.duplicates, self.lost, ends["unknown"],
-            ends["applied"], ends["not_applied"],
+            ends["applied"], ends["not_applied"], ends["none"],
         ]  # fmt: skip
         return "| " + " | ".join(map(str, cells)) + " |"
 
 
-HEAD = """| strategy | faults | killed | runs | duplicates | lost | unknown | applied | not applied |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+HEAD = """| strategy | faults | killed | runs | duplicates | lost | unknown | applied | not applied | no row |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
 @contextmanager
@@ -138,7 +141,7 @@ class Field:
         control(self.url, "/faults", method="DELETE")
         if fault is None:
             return "none"
-        control(self.url, "/faults", {**fault, "method": strategy.method, "path": strategy.path})
+        control(self.url, "/faults", {**fault, "method": strategy.method, "path": self.chance.choice(strategy.paths)})
         tally.faults[fault["fault"]] += 1
         return json.dumps(fault)
 
@@ -156,15 +159,15 @@ class Field:
         """Acme's word against the journal's."""
         time.sleep(0.06 if "slow" in fault else 0.0)
         commits = control(self.url, "/state", method="GET")["commits"]
-        done = sum((each["resource"], each["action"]) == strategy.change for each in commits)
+        counts = [sum((each["resource"], each["action"]) == change for each in commits) for change in strategy.changes]
         state = self._state(strategy, number)
         tally.runs += 1
         tally.ends[state] += 1
-        tally.duplicates += max(0, done - 1)
-        wrong = (state == "applied" and done == 0) or (state in ("not_applied", "none") and done > 0)
+        tally.duplicates += sum(max(0, count - 1) for count in counts)
+        wrong = (state == "applied" and 0 in counts) or (state in ("not_applied", "none") and any(counts))
         tally.lost += wrong
-        if wrong or done > 1 or state in ("sent", "intended"):
-            tally.strange.append(f"{strategy.name} run {number}: {state}, done {done} times, first fault {fault}")
+        if wrong or max(counts) > 1 or state in ("sent", "intended"):
+            tally.strange.append(f"{strategy.name} run {number}: {state}, done {counts} times, first fault {fault}")
 
     def _state(self, strategy: Strategy, number: str) -> str:
         async def read() -> str:
@@ -213,9 +216,9 @@ def read_kept(path: Path) -> list[Tally]:
     """The sums of what several commands have kept."""
     total: dict[str, Tally] = {}
     for line in path.read_text().splitlines():
-        data = json.loads(line)
-        counts = {name: Counter(data.pop(name)) for name in ("faults", "ends")}
-        total.setdefault(data["strategy"], Tally(data["strategy"])).add(Tally(**data, **counts))
+        data: dict[str, Any] = json.loads(line)
+        data |= {name: Counter(data[name]) for name in ("faults", "ends")}
+        total.setdefault(data["strategy"], Tally(data["strategy"])).add(Tally(**data))
     return list(total.values())
 
 
@@ -237,7 +240,7 @@ def main() -> int:
     print(HEAD, *(tally.row for tally in tallies), sep="\n", flush=True)
     if arguments.keep:
         with arguments.keep.open("a") as file:
-            file.writelines(json.dumps(asdict(tally)) + "\n" for tally in tallies)
+            file.writelines(json.dumps(vars(tally)) + "\n" for tally in tallies)
     for tally in tallies:
         print("\n".join(tally.strange), file=sys.stderr)
     return int(any(tally.duplicates or tally.lost for tally in tallies))

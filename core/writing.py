@@ -8,7 +8,7 @@ first request is the write costs one durable step. A call that finds its answer 
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clew.core import once as offers
@@ -49,11 +49,13 @@ class Writing(Settling):
             return
         async with self._opening:
             if self.row is None:
-                self.row = await self._opened(State.INTENDED if safe else State.SENT)
+                first = safe or self._reference is not None  # a reference must be in the row before anything leaves
+                self.row = await self._opened(State.INTENDED if first else State.SENT)
                 self._hold()
-            elif not safe and (self.row.state is State.INTENDED or not self._flushed):
+            if not safe and (self.row.state is State.INTENDED or not self._flushed):
                 if not await self.journal.mark_sent(self.row, self._reference):
                     raise self._late()
+                self.row = replace(self.row, reference=self._reference or self.row.reference)
                 self._held()
             self._flushed = True
             self.sent = self.sent or not safe

@@ -288,7 +288,7 @@ async def get_message_status(
     api: Api, message_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{5,100}$", description="As send_email gave it.")]
 ) -> Status:
     """Find out what became of a message. Needs SendGrid's Email Activity add-on."""
-    query = {"query": f'msg_id LIKE "{message_id}%"', "limit": 50}
+    query: dict[str, str | int] = {"query": f'msg_id LIKE "{message_id}%"', "limit": 50}
     found = (await api.get("/messages", query=query, into=Sightings)).messages
     people = [_standing(each) for each in found if each.message_id.startswith(message_id)]
     if not people:
@@ -357,5 +357,5 @@ class Templates(BaseModel):
 @sendgrid.read(toolset="templates")
 async def list_templates(api: Api) -> list[Template]:
     """List the dynamic templates, at most 50."""
-    query = {"generations": "dynamic", "page_size": 50}
+    query: dict[str, str | int] = {"generations": "dynamic", "page_size": 50}
     return (await api.get("/templates", query=query, into=Templates)).items

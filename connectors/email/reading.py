@@ -240,21 +240,25 @@ async def get_attachment(
     what, content = found
     piece = content[offset : offset + length]
     plain = what.content_type.startswith("text/") or what.content_type in ("application/json", "application/xml")
-    try:
-        shown, encoding = piece.decode() if plain and b"\0" not in piece else None, "text"
-    except UnicodeDecodeError:
-        shown = None
-    if shown is None:
-        shown, encoding = base64.b64encode(piece).decode(), "base64"
+    shown = _as_text(piece) if plain else None
+    encoded = base64.b64encode(piece).decode() if shown is None else ""
     following = offset + length if offset + length < len(content) else None
     return Piece(
         filename=what.filename,
         content_type=what.content_type,
         size=what.size,
-        encoding="text" if encoding == "text" else "base64",
-        content=shown,
+        encoding="base64" if shown is None else "text",
+        content=encoded if shown is None else shown,
         next_offset=following,
     )
+
+
+def _as_text(piece: bytes) -> str | None:
+    """The text of a piece; None when it is none, or was cut within a character."""
+    try:
+        return None if b"\0" in piece else piece.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 @email.destructive(preview=get_message, toolset="messages", once=once.NaturalKey(done=("already_done", "not_found")))

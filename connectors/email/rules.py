@@ -4,7 +4,7 @@ Over IMAP a yes is 200 and a no is 400, with the response code as the machine co
 8438; Gmail's `[ALERT]` texts and Exchange's `[UNAVAILABLE]` (memory).
 """
 
-from typing import Any
+from typing import Any, cast
 
 from clew import ErrorMap, Response, Rule, Verdict, errors
 from clew.connectors.smtp import classify
@@ -34,8 +34,8 @@ def _by_code(status: int) -> Verdict:
 
 
 def _refused(data: Any) -> dict[str, str]:
-    told: Any = data.get("refused") if isinstance(data, dict) else None
-    return {str(address): str(why) for address, why in told.items()} if isinstance(told, dict) else {}
+    told = cast("dict[str, dict[str, str]]", data).get("refused") if isinstance(data, dict) else None
+    return dict(told or {})
 
 
 ERRORS = ErrorMap(

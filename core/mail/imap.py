@@ -115,7 +115,7 @@ class _Client(imaplib.IMAP4):
 
     def readline(self) -> bytes:
         """Read one line."""
-        if self._greeting and self.sock is not None and isinstance(self.sock, ssl.SSLSocket):
+        if self._greeting and isinstance(self.sock, ssl.SSLSocket):
             greeting, self._greeting = self._greeting, b""
             return greeting
         self._line.wait()

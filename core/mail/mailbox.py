@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 from clew.core.errors import ConfigurationError, NotFoundError
 from clew.core.mail.line import Line
@@ -229,7 +229,7 @@ _LIST = re.compile(rb'\(([^)]*)\)\s+(?:"(?:[^"\\]|\\.)*"|NIL)\s+(.*)', re.DOTALL
 
 def _folder(entry: Any) -> Folder | None:
     """One line of LIST: `(\\HasNoChildren \\Sent) "/" "Sent"`; a name that came as a literal stands beside it."""
-    head, literal = (entry[0], entry[1]) if isinstance(entry, tuple) else (entry, None)
+    head, literal = cast("tuple[Any, Any]", entry)[:2] if isinstance(entry, tuple) else (entry, None)
     found = _LIST.match(head) if isinstance(head, bytes) else None
     if found is None:
         return None
@@ -250,9 +250,10 @@ def _use_by_name(name: str, marked: set[str]) -> str:
 def _stored(data: Sequence[Any]) -> Iterator[Stored]:
     """What FETCH answered: a literal stands in a tuple with the words before it; the words after it follow."""
     for place, entry in enumerate(data):
-        if not isinstance(entry, tuple) or len(entry) != 2:
+        pair = cast("tuple[Any, ...]", entry) if isinstance(entry, tuple) else ()
+        if len(pair) != 2:
             continue
-        head, content = entry
+        head, content = pair
         tail = data[place + 1] if place + 1 < len(data) else b""
         words = bytes(head) + b" " + (tail if isinstance(tail, bytes) else b"")
         uid, size = re.search(rb"\bUID (\d+)", words), re.search(rb"\bRFC822\.SIZE (\d+)", words)

@@ -11,7 +11,7 @@ import email.utils
 import re
 from collections.abc import Iterator
 from email.message import Message
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 LARGEST = 16_000_000
 """Bytes of a message that are parsed."""
@@ -64,7 +64,8 @@ def walk(message: AnyMessage, depth: int = 0) -> Iterator[AnyMessage]:
 def children(part: AnyMessage) -> list[AnyMessage]:
     """What a multipart or an enclosed message holds."""
     inside: Any = part.get_payload()
-    return [each for each in inside[:MOST_PARTS] if isinstance(each, Message)] if isinstance(inside, list) else []
+    listed = cast("list[Any]", inside) if isinstance(inside, list) else []
+    return [each for each in listed[:MOST_PARTS] if isinstance(each, Message)]
 
 
 def kind_of(part: AnyMessage) -> str:

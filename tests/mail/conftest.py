@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,7 @@ class Submissions(SMTP):
 
 
 @contextlib.asynccontextmanager
-async def submission(post: Post, context: ssl.SSLContext, mode: str) -> AsyncIterator[int]:
+async def submission(post: Post, context: ssl.SSLContext, mode: str) -> AsyncGenerator[int]:
     """aiosmtpd on a free port."""
 
     def make() -> SMTP:
@@ -198,7 +198,7 @@ async def hang_up(transports: list[Any]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def opened(context: ssl.SSLContext, mode: str = "tls") -> AsyncIterator[Office]:
+async def opened(context: ssl.SSLContext, mode: str = "tls") -> AsyncGenerator[Office]:
     """Both servers and a connection to them."""
     imap, post = ImapServer(context), Post()
     box = await asyncio.start_server(imap.talk, "127.0.0.1", 0, ssl=context if mode == "tls" else None)

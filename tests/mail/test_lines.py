@@ -1,6 +1,7 @@
 """The lines to mail servers: encrypted or not at all, bounded in time and size, credentials where they belong."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -145,7 +146,11 @@ async def test_without_encryption_only_this_machine_is_spoken_to(office: Office,
     listening = await asyncio.start_server(office.imap.talk, "127.0.0.1", 0)
     plain.variables["imap"] = f"127.0.0.1:{listening.sockets[0].getsockname()[1]};plain"
     assert await plain("search_messages") == {"items": []}
-    monkeypatch.setattr("clew.core.mail.line._is_here", lambda sock: False)
+
+    def elsewhere(sock: socket.socket) -> bool:
+        return False
+
+    monkeypatch.setattr("clew.core.mail.line._is_here", elsewhere)
     error = await plain.failed("search_messages")
     assert (error.code, "not safe" in error.message) == (Code.INTERNAL, True)
     listening.close()

@@ -189,7 +189,7 @@ class Runtime:
         place = self.place(connector)
         base_url = place.url(connector.schemes, connection, known.facts)
         wire = self.wires.get(connection)
-        if wire is None or wire.base_url != base_url.rstrip("/"):
+        if wire is None or (wire.base_url, wire.variables) != (base_url.rstrip("/"), known.facts.variables):
             authorizer = (
                 VaultAuthorizer(
                     connection, connector.schemes, self.vault, self.refresher, base_url=base_url, place=place
@@ -207,6 +207,7 @@ class Runtime:
                 self.retry,
                 self.notices,
                 retries=self.retries,
+                variables=known.facts.variables,
             )
         return self.wires[connection]
 

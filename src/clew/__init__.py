@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.auth import schemes
     from clew.auth.schemes import ApiKey, Basic, Bearer, OAuth2
-    from clew.core import errors, once, webhooks
+    from clew.core import errors, mail, once, webhooks
     from clew.core.api import Api
     from clew.core.bounds import Bounds
     from clew.core.connector import Connector
@@ -52,6 +52,7 @@ __all__ = [
     "Verdict",
     "Version",
     "errors",
+    "mail",
     "once",
     "schemes",
     "webhooks",
@@ -75,6 +76,7 @@ _PLACES = {
 
 _MODULES = {
     "errors": "clew.core.errors",
+    "mail": "clew.core.mail",
     "once": "clew.core.once",
     "schemes": "clew.auth.schemes",
     "webhooks": "clew.core.webhooks",

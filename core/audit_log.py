@@ -104,6 +104,8 @@ class AuditLog:
                         head = await append(tx, bodies, again=True)
                     self._anchor(head)
                 return len(bodies)
+        except FileNotFoundError:  # no process has kept records on this machine yet
+            return 0
         except (ClewError, OSError) as error:
             self._complain(f"the records of earlier processes cannot be taken over: {error}")
             return 0
@@ -200,6 +202,12 @@ class AuditLog:
         if not self._failing:
             log.error("audit: %s", why)
         self._failing = True
+
+
+async def take_in(database: Database, folder: Path) -> int:
+    """For a process that keeps no records itself: link what dead ones left; how many there were."""
+    await database.migrate("audit", STEPS)
+    return await AuditLog(database, folder).adopt()
 
 
 ANCHOR = "anchor"

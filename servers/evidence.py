@@ -9,11 +9,11 @@ from pathlib import Path
 
 from clew import __version__
 from clew.core.audit import Record, Sink
-from clew.core.audit_log import AuditLog
+from clew.core.audit_log import AuditLog, take_in
 from clew.core.connector import Connector
-from clew.core.database import Database
+from clew.core.database import Database, open_database
 from clew.core.redaction import Names
-from clew.servers.settings import Settings
+from clew.servers.settings import DATABASE, Settings
 
 log = logging.getLogger(__name__)
 
@@ -67,3 +67,17 @@ def _package_version(name: str) -> str:
     if entry is None or entry.dist is None:
         return ""
     return __version__ if entry.dist.name == "clew" else f"{entry.dist.name} {entry.dist.version}"
+
+
+@contextlib.asynccontextmanager
+async def read_audit(settings: Settings) -> AsyncGenerator[Database | None]:
+    """The database for reading the audit, with what dead processes left taken in; None when nothing was called yet."""
+    if not settings.database and not (settings.home / DATABASE).is_file():
+        yield None
+        return
+    database = await open_database(settings.database or settings.home / DATABASE)
+    try:
+        await take_in(database, folder(settings))
+        yield database
+    finally:
+        await database.close()

@@ -69,14 +69,15 @@ def _opening(record: Mapping[str, Any]) -> list[str]:
 
 
 def _timeline(record: Mapping[str, Any]) -> list[str]:
-    """Stages and requests in the order in which they began. `record` is the call itself and says nothing."""
+    """Stages and requests in the order in which they began; a stage's time is its own, without that of the next."""
     start: float = record["started"]
-    steps = [(at, _stage(record, name), took) for name, at, took in record.get("stages", ()) if name != "record"]
-    steps += [(each.get("began", start) - start, _request(each), each.get("seconds", 0.0))
-              for each in record.get("attempts", ())]  # fmt: skip
-    return [
-        f"  {max(at, 0.0):+9.3f} s  {took:8.3f} s  {what}" for at, what, took in sorted(steps, key=lambda each: each[0])
-    ]
+    stages = [each for each in record.get("stages", ()) if each[0] != "record"]
+    ends = [each[1] for each in stages[1:]] + [each[1] + each[2] for each in stages[-1:]]
+    steps = [(at, end - at, _stage(record, name)) for (name, at, _), end in zip(stages, ends, strict=True)]
+    for each in record.get("attempts", ()):
+        steps.append((each.get("began", start) - start, each.get("seconds", 0.0), _request(each)))
+    steps.sort(key=lambda step: step[0])
+    return [f"  {max(at, 0.0):+9.3f} s  {max(took, 0.0):8.3f} s  {what}" for at, took, what in steps]
 
 
 def _stage(record: Mapping[str, Any], name: str) -> str:
@@ -116,7 +117,7 @@ def _ending(record: Mapping[str, Any]) -> list[str]:
 
 
 def _facts(record: Mapping[str, Any]) -> list[str]:
-    units = ", ".join(f"{amount:g} {name}" for name, amount in record.get("units", {}).items()) or "no request"
+    units = ", ".join(f"{name} {amount:g}" for name, amount in record.get("units", {}).items()) or "no request"
     lines = [f"Cost: {units}; about {record.get('tokens_in', 0)} tokens written by the model, "
              f"{record.get('tokens_out', 0)} to read (a token is taken as four characters)."]  # fmt: skip
     part = [f"task {record['task']}" if record.get("task") else "",

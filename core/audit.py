@@ -63,13 +63,15 @@ class Attempt:
 class Origin:
     """Who made a call and as a part of what: the program at the other end, the trace it belongs to, the task's label.
 
-    `trace_id` and `span_id` are those of W3C `traceparent`; `span_id` is the span that the call happens under.
+    `trace_id` and `span_id` are those of W3C `traceparent`; `span_id` is the span that the call happens under, and
+    `sampled` says whether the host wants to see it.
     """
 
     caller: str = ""
     task: str = ""
     trace_id: str = ""
     span_id: str = ""
+    sampled: bool = True
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from clew.core.connector import Connector
 from clew.core.database import Database, open_database
 from clew.core.redaction import Names
 from clew.servers.settings import DATABASE, Settings
+from clew.servers.telemetry import Telemetry, open_telemetry
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Evidence:
 
     audit: AuditLog
     observers: list[Sink] = field(default_factory=list[Sink])
+    telemetry: Telemetry | None = None
 
     def __call__(self, record: Record) -> None:
         """A call has ended. An observer that fails is no reason to lose a record."""
@@ -38,8 +40,11 @@ class Evidence:
 @contextlib.asynccontextmanager
 async def open_evidence(settings: Settings, database: Database) -> AsyncGenerator[Evidence]:
     """Keep the records of this process while the block runs."""
-    async with AuditLog.open(database, folder(settings)) as kept:
-        yield Evidence(kept)
+    async with (
+        open_telemetry(metrics=settings.metrics) as telemetry,
+        AuditLog.open(database, folder(settings)) as kept,
+    ):
+        yield Evidence(kept, [telemetry] if telemetry else [], telemetry)
 
 
 def folder(settings: Settings) -> Path:

@@ -1,6 +1,5 @@
 """Connectors as an MCP server: the one place where our tools meet the protocol. Both protocol eras, any transport."""
 
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from clew.core.call import Suspend
 from clew.core.connector import Effect
 from clew.core.errors import CallError, ClewError, InternalError
 from clew.servers.ask import Asked, McpHost
+from clew.servers.origins import origin_of
 from clew.servers.runtime import Bound, Runtime
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,9 @@ def build_server(runtime: Runtime) -> Server[Any]:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
         host = McpHost(context, params, spent)
         try:
-            return succeed(await runtime.call(params.name, params.arguments or {}, host=host))
+            return succeed(
+                await runtime.call(params.name, params.arguments or {}, host=host, origin=origin_of(context))
+            )
         except Suspend:
             assert isinstance(host.asked, Asked)
             return host.asked.result()
@@ -99,20 +101,3 @@ def describe(bound: Bound) -> types.Tool:
             open_world_hint=True,
         ),
     )
-
-
-def succeed(structured: Mapping[str, Any]) -> types.CallToolResult:
-    """A result whose text and structured halves each say everything: hosts show the model one or the other."""
-    text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
-    return types.CallToolResult(content=_text(text), structured_content=dict(structured))
-
-
-def fail(error: CallError) -> types.CallToolResult:
-    """An error whose message, code and next step stand in both halves."""
-    return types.CallToolResult(
-        content=_text(error.as_text()), structured_content={"error": error.as_dict()}, is_error=True
-    )
-
-
-def _text(text: str) -> list[types.ContentBlock]:
-    return [types.TextContent(type="text", text=text)]

@@ -23,7 +23,8 @@ main { max-width: 1080px; margin: 0 auto; padding: 40px 24px 56px; }
 h1 { font-size: 27px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -.015em; }
 h2 { font-size: 16px; margin: 0 0 2px; }
 p { margin: 0; } .soft { color: var(--soft); } header { margin-bottom: 28px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(220px, 45%), 1fr)); gap: 14px; margin-bottom: 14px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(220px, 45%), 1fr)); gap: 14px; }
+.tiles { margin-bottom: 14px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; }
 .tile b { display: block; font-size: 27px; line-height: 1.25; font-weight: 650; letter-spacing: -.02em;
   font-variant-numeric: tabular-nums; }

@@ -7,6 +7,7 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clew.core.errors import ConfigurationError
@@ -33,6 +34,8 @@ def serve(arguments: Namespace) -> int:
         from clew.servers.http import parse_address
 
         parse_address(arguments.http)
+    if arguments.metrics:
+        settings = replace(settings, metrics=True)
     stopped, finished = asyncio.run(_serve(settings, arguments))
     code = 130 if stopped == signal.SIGINT else 0
     if not finished:

@@ -32,7 +32,11 @@ def _tool(name: str, description: str, properties: dict[str, Any], effect: Effec
     return types.Tool(
         name=name,
         description=description,
-        input_schema={"type": "object", "properties": properties, "required": [each for each in properties if each != "arguments"]},
+        input_schema={
+            "type": "object",
+            "properties": properties,
+            "required": [each for each in properties if each != "arguments"],
+        },
         annotations=types.ToolAnnotations(
             read_only_hint=reads, destructive_hint=not reads, idempotent_hint=reads, open_world_hint=not reads
         ),

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from mcp import MCPError, types
@@ -15,8 +14,12 @@ from clew import __version__
 from clew.core.call import Suspend
 from clew.core.connector import Effect
 from clew.core.errors import CallError, ClewError, InternalError
+from clew.servers import discovery
 from clew.servers.ask import Asked, McpHost
+from clew.servers.fields import input_schema, split
 from clew.servers.origins import origin_of
+from clew.servers.rendering import fail, succeed
+from clew.servers.results import Spill
 from clew.servers.runtime import Bound, Runtime
 
 log = logging.getLogger(__name__)
@@ -25,13 +28,17 @@ Context = ServerRequestContext[Any, Any]
 _FIVE_MINUTES = CacheHint(ttl_ms=300_000, scope="public")
 # An error is in the output schema too: hosts on the TypeScript SDK 1.x, and MCP Inspector, check what an error carries
 # against it as well, and show the person the mismatch instead of the error.
+_PARTIAL = {"type": "object", "properties": {"partial": {"type": "object"}}, "required": ["partial"]}
 _ERROR = {"type": "object", "properties": {"error": {"type": "object"}}, "required": ["error"]}
 
 
 def build_server(runtime: Runtime) -> Server[Any]:
     """An MCP server that offers the runtime's tools. It can be run over stdio, HTTP or in memory."""
-    listed = [describe(bound) for _, bound in sorted(runtime.tools.items())]
+    discover = runtime.discover
+    listed = discovery.listed() if discover else [describe(bound) for _, bound in sorted(runtime.tools.items())]
+    schemas = {tool.name: tool.input_schema for tool in listed}
     spent: dict[str, float] = {}
+    spill = Spill()
 
     async def list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(tools=listed)  # one page: Gemini CLI ignores nextCursor
@@ -39,18 +46,22 @@ def build_server(runtime: Runtime) -> Server[Any]:
     async def call_tool(
         context: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
-        if params.name not in runtime.tools:
+        if params.name not in schemas:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
-        host = McpHost(context, params, spent)
+        host, origin = McpHost(context, params, spent), origin_of(context)
+        name, arguments = params.name, params.arguments or {}
         try:
-            return succeed(
-                await runtime.call(params.name, params.arguments or {}, host=host, origin=origin_of(context))
-            )
+            if discover and name != discovery.CALL:
+                return succeed(discovery.answer(name, arguments, runtime.tools), origin.caller)
+            if discover:
+                name, arguments = discovery.unpacked(arguments, runtime.tools)
+            own, fit = split(runtime.tools[name].tool, arguments, spill)
+            return succeed(await runtime.call(name, own, host=host, origin=origin, fit=fit), origin.caller)
         except Suspend:
             assert isinstance(host.asked, Asked)
             return host.asked.result()
         except CallError as error:
-            return fail(error)
+            return fail(error, origin.caller)
         except ClewError as error:
             log.error("%s: %s", params.name, error)
             return fail(InternalError(f"the server is not set up for {params.name}.", next_step=str(error)))
@@ -59,9 +70,17 @@ def build_server(runtime: Runtime) -> Server[Any]:
             log.exception("%s failed in the server", params.name)
             return fail(InternalError(f"{params.name} failed inside the server."))
 
-    def input_schema(name: str) -> Mapping[str, Any] | None:
-        bound = runtime.tools.get(name)
-        return bound.tool.signature.input_schema if bound else None
+    async def list_resources(
+        context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=[])  # each is named by the result that it belongs to
+
+    async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        found = spill.read(str(params.uri))
+        if found is None:
+            raise MCPError(types.INVALID_PARAMS, "There is no such resource (any more).", {"uri": str(params.uri)})
+        contents = types.TextResourceContents(uri=params.uri, mime_type="application/json", text=found)
+        return types.ReadResourceResult(contents=[contents])
 
     server: Server[Any] = Server(
         runtime.name,
@@ -69,7 +88,9 @@ def build_server(runtime: Runtime) -> Server[Any]:
         instructions=instructions(runtime),
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        get_tool_input_schema=input_schema,
+        on_list_resources=list_resources,
+        on_read_resource=read_resource,
+        get_tool_input_schema=schemas.get,
         cache_hints={"tools/list": _FIVE_MINUTES, "server/discover": _FIVE_MINUTES},
     )
     security = RequestStateSecurity(keys=[runtime.state_key or os.urandom(32)])
@@ -92,8 +113,8 @@ def describe(bound: Bound) -> types.Tool:
     return types.Tool(
         name=bound.name,
         description=tool.description,
-        input_schema=tool.signature.input_schema,
-        output_schema={"type": "object", "anyOf": [tool.signature.output_schema, _ERROR]},
+        input_schema=input_schema(tool),
+        output_schema={"type": "object", "anyOf": [tool.signature.output_schema, _PARTIAL, _ERROR]},
         annotations=types.ToolAnnotations(
             read_only_hint=tool.effect is Effect.READ,
             destructive_hint=tool.effect is Effect.DESTRUCTIVE,

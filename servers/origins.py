@@ -22,7 +22,7 @@ def origin_of(context: ServerRequestContext[Any, Any]) -> Origin:
     parameters = context.session.client_params
     client = parameters.client_info if parameters else None
     span = get_current_span().get_span_context()
-    meta: Mapping[str, Any] = context.meta or {}  # type: ignore[assignment]
+    meta: Mapping[str, Any] = context.meta or {}
     label = meta.get(TASK)
     return Origin(
         caller=quote(f"{client.name} {client.version}", 60).strip() if client else "",

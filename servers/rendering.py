@@ -1,8 +1,8 @@
 """How results and errors look to a model. Hosts show it different halves, so each half says everything.
 
-What hosts do was seen with Claude Code 2.1.330, Codex 0.169.0, Gemini CLI 0.61.0, Copilot CLI 1.0.102: of a success Claude
-Code and Codex show the structured half, Gemini the text, Copilot both; of an error Claude Code shows the text, Codex the
-structured half, Gemini and Copilot both. Whoever shows both pays twice, and gets one half only.
+What hosts do was seen with Claude Code 2.1.330, Codex 0.169.0, Gemini CLI 0.61.0, Copilot CLI 1.0.102: of a success
+Claude Code and Codex show the structured half, Gemini the text, Copilot both; of an error Claude Code shows the text,
+Codex the structured half, Gemini and Copilot both. Whoever shows both pays twice, and gets one half only.
 """
 
 import json

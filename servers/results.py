@@ -1,8 +1,8 @@
 """What a model gets to read: a result within a budget, and the way to the rest.
 
-10 kB is the only size that every known host shows whole. A larger result is cut at its longest list or its longest texts,
-says so under `partial`, and the rest waits as a resource (`clew://results/…`) that is read part by part. It waits in
-memory, for half an hour, behind an address that cannot be guessed: it is the provider's data and does not belong on disk.
+10 kB is the only size that every known host shows whole. A larger result is cut at its longest list or its longest
+texts, says so under `partial`, and the rest is a resource (`clew://results/…`) that is read part by part. It waits
+in memory, for half an hour, behind an address that cannot be guessed: it is the provider's data, not for our disk.
 """
 
 import json

@@ -59,6 +59,7 @@ class Runtime:
     store: Store
     account: str | None = None
     evidence: Evidence | None = None
+    discover: bool = False
     state_key: bytes | None = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -1,8 +1,8 @@
 """Traces and metrics by OpenTelemetry, made from the audit's records when a call has ended.
 
 A call therefore pays nothing while it runs, a trace never says anything else than the audit, and what is not in a
-record (arguments' text, results, credentials, the provider's words) cannot get into a span or a label. Labels are names from
-the connectors and our codes; accounts and tenants are left out, for they may be people.
+record (arguments' text, results, credentials, the provider's words) cannot get into a span or a label. Labels are
+names from the connectors and our codes; accounts and tenants are left out, for they may be people.
 
 Configured as everywhere, by `OTEL_EXPORTER_OTLP_ENDPOINT` and its relatives; `/metrics` by the setting `metrics`.
 """

@@ -12,6 +12,7 @@ from clew.core.connector import Connector, Effect, Tool
 from clew.core.credentials import Scheme
 from clew.core.errors import ConfigurationError
 from clew.core.registry import discover, load
+from clew.servers.budget import BUDGET_TOKENS, tool_tokens, warning
 from clew.servers.cli.output import Cell, ago, emit, emit_json, facts, table, talk
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
@@ -80,6 +81,8 @@ def show_connector(arguments: Namespace) -> int:
     settings = begin()
     connector = load(arguments.name)
     stages = _stages() if arguments.stages else []
+    if arguments.tokens:
+        return _show_tokens(connector, arguments.json)
     if arguments.json:
         emit_json(_facts(connector, settings) | ({"stages": stages} if stages else {}))
         return 0
@@ -92,6 +95,18 @@ def show_connector(arguments: Namespace) -> int:
     table(("TOOL", "EFFECT", "CONFIRM", "TOOLSET", "DESCRIPTION"), rows)
     if stages:
         emit("", "A call walks through these stages:", *(f"  {stage}" for stage in stages))
+    return 0
+
+
+def _show_tokens(connector: Connector, as_json: bool) -> int:
+    costs = sorted(((tool_tokens(tool), name) for name, tool in connector.tools.items()), reverse=True)
+    total, heavy = sum(cost for cost, _ in costs), warning(connector.tools.values())
+    if as_json:
+        emit_json({"tools": {name: cost for cost, name in costs}, "total": total, "budget": BUDGET_TOKENS})
+        return 0
+    table(("TOOL", "TOKENS"), [*((name, str(cost)) for cost, name in costs), ("all", str(total))])
+    if heavy:
+        talk(f"clew: {heavy}")
     return 0
 
 

@@ -46,6 +46,7 @@ def serve(arguments: Namespace) -> int:
 
 
 async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, bool]:
+    from clew.servers.budget import warning
     from clew.servers.chores import chores
     from clew.servers.runtime import Runtime
 
@@ -55,6 +56,10 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,
         chores(runtime),
     ):
+        runtime.discover = arguments.discover
+        heavy = warning(bound.tool for bound in runtime.tools.values())
+        if heavy and not arguments.discover:
+            talk(f"clew: {heavy}")
         if arguments.http:
             return await _until_stopped(_over_http(runtime, arguments.http), seconds=_HTTP_SECONDS, cancel=False)
         return await _until_stopped(_over_stdio(runtime), seconds=_STDIO_SECONDS, cancel=True)

@@ -23,6 +23,9 @@ log = logging.getLogger("clew.audit")
 GATHER_SECONDS = 0.1
 """How long the writer waits for more records to come before it links them."""
 
+AGAIN_SECONDS = 1.0
+"""How long it waits after the database did not take them."""
+
 _BATCH = 500
 _WAITING = 20_000
 """Records kept in memory while the database takes none; what is more waits in the spool alone."""
@@ -30,17 +33,17 @@ _ROTATE_BYTES = 4_000_000
 
 
 class AuditLog:
-    """A sink that keeps records for good. Make one with `AuditLog.open`."""
+    """A sink that keeps records for good. Make one with `AuditLog.open`; `failing`: they wait for something."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self._database = database
         self._folder = folder
-        self._spool: Spool | None = None
+        self.spool: Spool | None = None
         self._begun: dict[str, str] = {}
         self._waiting: list[str] = []
         self._left_out = False
         self._again = False
-        self._failing = False
+        self.failing = False
         self._came = asyncio.Event()
 
     @classmethod
@@ -66,16 +69,16 @@ class AuditLog:
         """A call begins: if the process dies before its end, there will be a record that says so."""
         body = record.as_json()
         self._begun[record.reference] = body
-        if self._spool is not None:
-            self._spooled(self._spool.begin, body)
+        if self.spool is not None:
+            self.spooled(self.spool.begin, body)
 
     def __call__(self, record: audit.Record) -> None:
         """A call has ended."""
         audit.log_record(record)
         body = record.as_json()
         self._begun.pop(record.reference, None)
-        if self._spool is not None:
-            self._spooled(self._spool.end, body)
+        if self.spool is not None:
+            self.spooled(self.spool.end, body)
         if len(self._waiting) < _WAITING:
             self._waiting.append(body)
         else:
@@ -91,7 +94,7 @@ class AuditLog:
             del self._waiting[: len(batch)]
         if self._left_out and not await self._catch_up():
             return False
-        self._again = self._failing = False
+        self._again = self.failing = False
         self._tidy()
         return True
 
@@ -125,7 +128,7 @@ class AuditLog:
     async def _catch_up(self) -> bool:
         """Link what did not fit into memory, from the spool."""
         try:
-            bodies = self._spool.ended() if self._spool else []
+            bodies = self.spool.ended() if self.spool else []
         except OSError as error:
             self._complain(f"{self._folder} cannot be read: {error.strerror}")
             return False
@@ -149,25 +152,25 @@ class AuditLog:
             await asyncio.sleep(GATHER_SECONDS)
             if not await self.flush():
                 self._came.set()
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def _finish(self) -> None:
         self._again = True  # the writer may have been cancelled between a commit and its answer
         done = await self.flush()
-        if self._spool is not None:
-            self._spool.close(keep=not done or bool(self._begun))
-            self._spool = None
+        if self.spool is not None:
+            self.spool.close(keep=not done or bool(self._begun))
+            self.spool = None
 
     def _tidy(self) -> None:
         """Everything that ended is linked: start the spool anew, with the calls that are still under way."""
-        if self._spool is None or self._waiting:
+        if self.spool is None or self._waiting:
             return
         if not self._begun:
-            self._spool.empty()
-        elif self._spool.size > _ROTATE_BYTES:
-            former = self._spool
+            self.spool.empty()
+        elif self.spool.size > _ROTATE_BYTES:
+            former = self.spool
             self._reopen()
-            if self._spool is not former:
+            if self.spool is not former:
                 former.close()
 
     def _reopen(self) -> None:
@@ -178,7 +181,7 @@ class AuditLog:
         except OSError as error:
             self._complain(f"records cannot be spooled in {self._folder}: {error.strerror}")
             return
-        self._spool = fresh
+        self.spool = fresh
 
     def _spooled(self, write: Callable[[str], None], body: str) -> None:
         try:
@@ -199,9 +202,9 @@ class AuditLog:
 
     def _complain(self, why: str) -> None:
         """Once for each time that it begins to fail."""
-        if not self._failing:
+        if not self.failing:
             log.error("audit: %s", why)
-        self._failing = True
+        self.failing = True
 
 
 async def take_in(database: Database, folder: Path) -> int:

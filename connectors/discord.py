@@ -4,7 +4,7 @@ Sources: discord-api-docs `topics/rate-limits`, `topics/opcodes-and-status-codes
 (2026-08). "(memory)" marks what was not read again.
 """
 
-from clew import Bearer, Connector, ErrorMap, Reset, Rule, schemes
+from clew import Bearer, Connector, ErrorMap, Limit, RateLimitHeaders, Reset, Rule, schemes
 
 _LIMITS = " ".join(str(code) for code in range(30001, 30062) if code not in (30040, 30042, 30046))
 
@@ -13,7 +13,7 @@ ERRORS = ErrorMap(
     provider_code=("code", "error"),
     request_id=("x-request-id", "cf-ray"),
     resets=(Reset(body="retry_after"), Reset(header="x-ratelimit-reset-after")),
-    buckets=("x-ratelimit-scope", "x-ratelimit-bucket"),
+    buckets=("x-ratelimit-bucket", "x-ratelimit-scope"),
     rules=(
         Rule(
             code="rate_limited",
@@ -46,6 +46,7 @@ ERRORS = ErrorMap(
             "10020 10026 10029 10057 10062 10065 10066 10070",
         ),
         Rule(code="already_done", codes="40033 40060"),
+        Rule(code="provider_down", status=(400, 403, 429), codes="40004 40006 130000", not_applied=True),
         Rule(code="provider_down", codes="40004 40006 130000"),
         Rule(
             code="contract_changed",
@@ -77,6 +78,16 @@ discord = Connector(
                 schemes.TokenRule("dead", code="invalid_grant"),
                 schemes.TokenRule("misconfigured", code="invalid_client|invalid_request|unsupported_grant_type"),
             ),
+        ),
+    ),
+    # https://docs.discord.com/developers/topics/rate-limits: 50 a second for a bot; routes tell theirs in headers.
+    rate_limits=(
+        Limit(name="bot", amount=50, per=1),
+        RateLimitHeaders(
+            limit="x-ratelimit-limit",
+            remaining="x-ratelimit-remaining",
+            reset="x-ratelimit-reset-after",
+            bucket="x-ratelimit-bucket",
         ),
     ),
     errors=ERRORS,

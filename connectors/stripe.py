@@ -4,7 +4,7 @@ Sources: stripe-python 16.1.0, docs.stripe.com (rate-limits, api/idempotent_requ
 what was not read again.
 """
 
-from clew import Bearer, Connector, ErrorMap, Response, Rule, Verdict, Version, schemes
+from clew import Bearer, Connector, ErrorMap, Limit, Response, Rule, Verdict, Version, schemes
 
 
 def classify(response: Response) -> Verdict | None:
@@ -119,6 +119,11 @@ stripe = Connector(
                 schemes.TokenRule("outage", code="rate_limit|api_error|temporarily_unavailable"),
             ),
         ),
+    ),
+    # https://docs.stripe.com/rate-limits: live mode; a sandbox has 25 for everything.
+    rate_limits=(
+        Limit(name="account", amount=100, per=1),
+        Limit(name="search", amount=20, per=1, paths=("/v1/{}/search",)),
     ),
     errors=ERRORS,
     docs="https://docs.stripe.com/api",

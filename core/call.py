@@ -13,8 +13,10 @@ from clew.core.api import Api
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Effect, Tool
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, DeniedError, InternalError, Outcome, PermissionDeniedError
+from clew.core.errors import CallError, ConfigurationError, DeniedError, InternalError, Outcome, PermissionDeniedError
 from clew.core.host import Host, Question, SilentHost
+from clew.core.journal import Journal
+from clew.core.journaling import has_ended, journaled
 from clew.core.policy import Decision, Policy
 from clew.core.recording import opened, size, timeline
 from clew.core.redaction import Names
@@ -48,6 +50,8 @@ class Call:
     why: audit.Why = field(default_factory=audit.Why)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     fit: "Fit | None" = None
+    settled: bool = False  # what it asks for has an end already, so nobody is asked and nothing is done
+    within: str = ""  # the step of a workflow that this call is
 
 
 Structured = dict[str, Any]
@@ -70,15 +74,17 @@ class Walk:
         self,
         policy: Policy | None = None,
         sink: audit.Sink = audit.log_record,
+        journal: Journal | None = None,
         *,
         begin: audit.Sink | None = None,
         names: Names | None = None,
     ) -> None:
         self.policy = policy or Policy()
         self.sink = sink
+        self.writes = journal
         self.begin = begin
         self.names = names
-        self.stages: Sequence[Stage] = (self.record, self.check, self.consent, self.run)
+        self.stages: Sequence[Stage] = (self.record, self.check, self.consent, self.journal, self.run)
 
     def __str__(self) -> str:
         names = [stage.__name__ for stage in self.stages] + [f"  {stage.__name__}" for stage in Wire.stages()]
@@ -88,15 +94,21 @@ class Walk:
         """Take the walk. Raises `CallError` and nothing else, but for cancellation and `Suspend`."""
         return await self._from(0)(call)
 
-    def _from(self, position: int) -> Proceed:
+    def _from(self, position: int, stages: Sequence[Stage] = ()) -> Proceed:
+        chosen = stages or self.stages
+
         async def proceed(call: Call) -> Structured:
-            stage, began = self.stages[position], time.monotonic()
+            stage, began = chosen[position], time.monotonic()
             try:
-                return await stage(call, self._from(position + 1))
+                return await stage(call, self._from(position + 1, chosen))
             finally:
                 call.trail.marks.append((stage.__name__, began, time.monotonic() - began))
 
         return proceed
+
+    async def step(self, call: Call) -> Structured:
+        """The walk of a workflow's step: nobody is asked, for the yes was to the whole."""
+        return await self._from(0, [stage for stage in self.stages if stage != self.consent])(call)
 
     async def record(self, call: Call, proceed: Proceed) -> Structured:
         """Every call leaves a record; faults of ours become `internal` with a reference to the log."""
@@ -177,7 +189,9 @@ class Walk:
         call.why.rule = f"{call.tool.effect} tools: {decision}"
         if decision is Decision.DENY:
             raise DeniedError(f"the policy of this server does not allow {call.tool.name}.")
-        if decision is Decision.ASK and not await self._confirmed(call):
+        if decision is Decision.ASK and await has_ended(call, self.writes):
+            call.settled = True
+        elif decision is Decision.ASK and not await self._confirmed(call):
             raise DeniedError(f"the person declined {call.tool.name}; nothing was changed.")
         return await proceed(call)
 
@@ -205,10 +219,26 @@ class Walk:
         plain = call.tool.signature.model.model_validate(call.typed).model_dump(mode="json", exclude_none=True)
         return Question(call.tool.name, call.tool.description, call.connection, plain, preview, call.identity)
 
+    async def journal(self, call: Call, proceed: Proceed) -> Structured:
+        """Writes only: durable before they leave, done once, and told again to whoever repeats them."""
+        if call.tool.effect is Effect.READ and not call.within:
+            return await proceed(call)
+        return await journaled(call, proceed, self.writes)
+
     async def run(self, call: Call, proceed: Proceed) -> Structured:
         """The tool function itself, and its result as plain data."""
-        api = Api(call.wire, call.deadline, call.trail, call.tool.effect, call.host)
-        return call.tool.signature.structured(await call.tool.function(api, **call.typed))
+        if call.tool.workflow:
+            given: Any = self._flow(call)
+        else:
+            given = Api(call.wire, call.deadline, call.trail, call.tool.effect, call.host)
+        return call.tool.signature.structured(await call.tool.function(given, **call.typed))
+
+    def _flow(self, call: Call) -> Any:
+        from clew.core.workflow import Flow
+
+        if self.writes is None:
+            raise ConfigurationError(f"{call.tool.name} has several steps and needs the journal of a server.")
+        return Flow(call, self.step, self.writes)
 
 
 def _wider(call: Call, missing: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from clew.core.bounds import Bounds
 from clew.core.credentials import Scheme
 from clew.core.errors import ConfigurationError
+from clew.core.once import Look, Once, Reader, check_declared
 from clew.core.outcomes import ErrorMap
 from clew.core.pages import Paginator
 from clew.core.schema import Signature
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from clew.core.api import Api
     from clew.core.limiter import Declared
     from clew.core.limits import Limit, RateLimitHeaders
+    from clew.core.workflow import Flow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,7 +43,8 @@ class Tool:
     """One function that a model may call; `preview` shows a person what a destructive one will hit.
 
     `scopes` are the rights it needs beyond those that the connector always asks for; `repo|public_repo` is a choice, of
-    which the first is asked for.
+    which the first is asked for. `once` says what the provider offers against doing a write twice, `verify` how to see
+    whether it happened.
     """
 
     connector: str
@@ -51,6 +54,9 @@ class Tool:
     toolset: str
     preview: ToolFunction | None = None
     scopes: tuple[str, ...] = ()
+    once: Once | None = None
+    verify: Look | None = None
+    workflow: bool = False
 
     @property
     def description(self) -> str:
@@ -71,7 +77,7 @@ class Tool:
     @cached_property
     def signature(self) -> Signature:
         """Input and output schema, made when first asked for."""
-        return Signature(self.function, self.name)
+        return Signature(self.function, self.name, keyed=self.effect is not Effect.READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,33 +155,84 @@ class Connector:
     ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]: ...
     def read(self, function: ToolFunction | None = None, /, *, toolset: str = "", scopes: Sequence[str] = ()) -> Any:
         """Add a tool that changes nothing: retried freely, allowed without a person, kept by `--read-only`."""
-        return self._door(function, Effect.READ, toolset, scopes)
+        return self._door(function, Effect.READ, toolset=toolset, scopes=scopes)
 
     @overload
     def write(self, function: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]: ...
     @overload
     def write(
-        self, /, *, toolset: str = "", scopes: Sequence[str] = ()
+        self,
+        /,
+        *,
+        toolset: str = "",
+        scopes: Sequence[str] = (),
+        once: Once | None = None,
+        verify: Reader | Look | None = None,
     ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]: ...
-    def write(self, function: ToolFunction | None = None, /, *, toolset: str = "", scopes: Sequence[str] = ()) -> Any:
-        """Add a tool that adds or changes something and can be undone: never sent twice blindly."""
-        return self._door(function, Effect.WRITE, toolset, scopes)
+    def write(
+        self,
+        function: ToolFunction | None = None,
+        /,
+        *,
+        toolset: str = "",
+        scopes: Sequence[str] = (),
+        once: Once | None = None,
+        verify: Reader | Look | None = None,
+    ) -> Any:
+        """Add a tool that adds or changes something and can be undone: never sent twice blindly.
+
+        `once` is what the provider offers against doing it twice, `verify` a read that shows whether it happened:
+        `async (api, **arguments) -> result | None`, with those of the tool's parameters that it takes.
+        """
+        return self._door(function, Effect.WRITE, toolset=toolset, scopes=scopes, once=once, verify=verify)
 
     def destructive(
-        self, *, preview: "Callable[Concatenate[Api, P], Awaitable[Any]]", toolset: str = "", scopes: Sequence[str] = ()
+        self,
+        *,
+        preview: "Callable[Concatenate[Api, P], Awaitable[Any]]",
+        toolset: str = "",
+        scopes: Sequence[str] = (),
+        once: Once | None = None,
+        verify: Reader | Look | None = None,
     ) -> "Callable[[Callable[Concatenate[Api, P], Awaitable[R]]], Callable[Concatenate[Api, P], Awaitable[R]]]":
         """Add a tool whose effect cannot be taken back. `preview` is a read tool with the same parameters; what it
-        returns is shown to a person, who must agree before the tool runs."""
-        shown = self.tools.get(getattr(preview, "__name__", ""))
-        if shown is None or shown.function is not preview or shown.effect is not Effect.READ:
-            raise ConfigurationError(f"connector {self.name}: a preview must be one of its read tools.")
+        returns is shown to a person, who must agree before the tool runs. `once` and `verify` as for `write`."""
+        self._check_preview(preview)
 
         def add(
             function: Callable[Concatenate["Api", P], Awaitable[R]],
         ) -> Callable[Concatenate["Api", P], Awaitable[R]]:
             if list(inspect.signature(function).parameters) != list(inspect.signature(preview).parameters):
                 raise ConfigurationError(f"tool {function.__name__}: its preview must take the same parameters.")
-            self._add(function, Effect.DESTRUCTIVE, toolset, scopes, preview)
+            facts: dict[str, Any] = {"preview": preview, "once": once, "verify": verify}
+            self._add(function, Effect.DESTRUCTIVE, toolset=toolset, scopes=scopes, **facts)
+            return function
+
+        return add
+
+    def workflow(
+        self,
+        *,
+        preview: ToolFunction | None = None,
+        toolset: str = "",
+        scopes: Sequence[str] = (),
+    ) -> "Callable[[Callable[Concatenate[Flow, P], Awaitable[R]]], Callable[Concatenate[Flow, P], Awaitable[R]]]":
+        """Add a tool of several steps: its first parameter is `flow`, and each step is a tool of this connector.
+
+        With a `preview`, a read tool all of whose parameters it has too, a person is asked once, for all of it; that is
+        needed when a step is destructive.
+        """
+        if preview is not None:
+            self._check_preview(preview)
+
+        def add(
+            function: "Callable[Concatenate[Flow, P], Awaitable[R]]",
+        ) -> "Callable[Concatenate[Flow, P], Awaitable[R]]":
+            own = inspect.signature(function).parameters
+            if preview is not None and not set(list(inspect.signature(preview).parameters)[1:]) <= set(own):
+                raise ConfigurationError(f"tool {function.__name__}: its preview takes what it does not.")
+            effect = Effect.WRITE if preview is None else Effect.DESTRUCTIVE
+            self._add(function, effect, toolset=toolset, scopes=scopes, preview=preview, workflow=True)
             return function
 
         return add
@@ -193,6 +250,11 @@ class Connector:
 
         return add
 
+    def _check_preview(self, preview: ToolFunction) -> None:
+        shown = self.tools.get(getattr(preview, "__name__", ""))
+        if shown is None or shown.function is not preview or shown.effect is not Effect.READ:
+            raise ConfigurationError(f"connector {self.name}: a preview must be one of its read tools.")
+
     def _check_asking(self, function: ToolFunction, preview: ToolFunction | None) -> None:
         tool = self.tools.get(function.__name__)
         if tool is None or tool.function is not function or tool.effect is not Effect.WRITE:
@@ -208,9 +270,9 @@ class Connector:
         self.identify = function
         return function
 
-    def _door(self, function: ToolFunction | None, effect: Effect, toolset: str, scopes: Sequence[str]) -> Any:
+    def _door(self, function: ToolFunction | None, effect: Effect, **facts: Any) -> Any:
         def add(tool: ToolFunction) -> ToolFunction:
-            self._add(tool, effect, toolset, scopes, None)
+            self._add(tool, effect, **facts)
             return tool
 
         return add if function is None else add(function)
@@ -219,9 +281,13 @@ class Connector:
         self,
         function: ToolFunction,
         effect: Effect,
+        *,
         toolset: str,
         scopes: Sequence[str],
-        preview: ToolFunction | None,
+        preview: ToolFunction | None = None,
+        once: Once | None = None,
+        verify: Reader | Look | None = None,
+        workflow: bool = False,
     ) -> None:
         name = function.__name__
         if not _NAME.fullmatch(name):
@@ -230,4 +296,7 @@ class Connector:
             raise ConfigurationError(f"connector {self.name} has two tools called {name}.")
         if not (function.__doc__ or "").strip():
             raise ConfigurationError(f"tool {name} needs a docstring: it is what the model reads.")
-        self.tools[name] = Tool(self.name, name, function, effect, toolset, preview, tuple(scopes))
+        look = check_declared(name, once, verify)
+        self.tools[name] = Tool(
+            self.name, name, function, effect, toolset, preview, tuple(scopes), once, look, workflow
+        )

@@ -35,6 +35,7 @@ from clew.core.retry import RetryBudget, RetryPolicy, Sleep, retrying
 from clew.core.secret import Secret
 from clew.core.transport import send
 from clew.core.versions import Notices
+from clew.core.writing import Writing
 
 AGENT = "clew/0.1"
 
@@ -45,8 +46,8 @@ _DEFAULTS = {"user-agent": AGENT, "accept": "application/json", "accept-encoding
 class Trail:
     """What one call has done so far: its requests, how many of them changed or may have changed the world, and how many
     that may do so are on their way with their end not known yet. Once it is `closed`, nothing leaves for the call.
-    `background` work leaves the provider's budgets to calls that somebody waits for. `marks` are the stages that have
-    ended: name, monotonic time of the beginning, seconds."""
+    `background` work leaves the provider's budgets to calls that somebody waits for. `writing` is the journal's side of
+    a write. `marks` are the stages that have ended: name, monotonic time of the beginning, seconds."""
 
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     changed: int = 0
@@ -54,6 +55,7 @@ class Trail:
     closed: bool = False
     background: bool = False
     marks: list[tuple[str, float, float]] = field(default_factory=list[tuple[str, float, float]])
+    writing: Writing | None = None
 
     def outcome(self) -> Outcome:
         """The outcome if the call ended here without an answer."""
@@ -257,7 +259,10 @@ class Wire:
         """Send and read the answer."""
         if exchange.trail.closed:  # by a task that the tool left behind: what was told about the call must stay true
             raise lost("the call has ended", left=False, safe=exchange.safe, provider=self.connector.name)
+        writing = exchange.trail.writing
         if not exchange.safe:
+            if writing is not None:
+                writing.guard()
             exchange.in_flight = True
             exchange.trail.in_flight += 1
         try:
@@ -275,6 +280,8 @@ class Wire:
                 await self.limiter.failed(exchange.room)
             raise
         exchange.attempt.status, exchange.attempt.request_id = response.status, plain_id(response.headers)
+        if writing is not None and not exchange.safe:
+            writing.hear(response.headers)
         exchange.response = replace(response, url=_without(response.url, self.secret_parameters))
 
     async def learn(self, exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""What a server does beside answering: keys are rotated, idle grants are kept alive."""
+"""What a server does beside answering: keys are rotated, idle grants kept alive, open writes settled."""
 
 import asyncio
 import contextlib
@@ -8,21 +8,24 @@ from clew.auth.keepalive import Served, kept_alive
 from clew.core.errors import ClewError
 from clew.servers.rotation import LOOK_EVERY_SECONDS, keep_policy
 from clew.servers.runtime import Runtime
+from clew.servers.settling import keep_settling
 
 
 @contextlib.asynccontextmanager
 async def chores(runtime: Runtime) -> AsyncGenerator[None]:
     """Run them while the block runs."""
-    served = {each.name: Served(each.schemes, runtime.base_url(each)) for each in runtime.connectors}
+    served = {each.name: Served(each.schemes, runtime.place(each)) for each in runtime.connectors}
     rotation = asyncio.create_task(keep_policy(runtime), name="clew rotation")
     audit = asyncio.create_task(_keep_audit(runtime), name="clew audit retention")
+    settling = asyncio.create_task(keep_settling(runtime), name="clew settling")
     try:
         async with kept_alive(runtime.vault, runtime.refresher, served):
             yield
     finally:
         rotation.cancel()
         audit.cancel()
-        await asyncio.wait([rotation, audit])
+        settling.cancel()
+        await asyncio.wait([rotation, audit, settling])
 
 
 async def _keep_audit(runtime: Runtime) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from clew.auth.origins import Place
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
 from clew.core.secret import Secret
@@ -26,7 +27,8 @@ KEY_PLACES = ("auto", "keyring", "file", "env")
 ROTATIONS = ("data", "keys", "tokens")
 _SIMPLE = (
     "home", "database", "deadline", "read_only", "tools", "key_provider", "old_key_providers", "rotate_after", "rotate",
-    "log_level", "log_format", "limits", "audit_keep", "audit_hide", "audit_show", "metrics",
+    "log_level", "log_format", "limits", "repeat_window", "keep_results", "audit_keep", "audit_hide", "audit_show",
+    "metrics",
 )  # fmt: skip
 VARIABLES = (
     *(f"CLEW_{name.upper()}" for name in _SIMPLE), "CLEW_CONFIG", "CLEW_CONNECTORS", "CLEW_MASTER_KEY",
@@ -52,9 +54,10 @@ class Settings:
     `home`). `deadline` is how many seconds a tool call may take; hosts stop at 180 to 600. `rotate_after` (seconds; 0:
     never) and `rotate` are the policy that a running server keeps. `limits` is the address of a Redis or
     Valkey server (`redis://HOST:6379/0`) that shares rate limits between machines; without it a file in `home` shares
-    them on this one. `audit_keep` is how long (seconds; 0: for ever) a server keeps audit records, `audit_hide` and
-    `audit_show` name arguments that records never or always show. `metrics` offers `/metrics` beside `/mcp`. `prices`
-    says what things cost, for `clew stats` (see `servers.prices`).
+    them on this one. `repeat_window` is for how many seconds a second identical write without a `request_id` is taken
+    for a repetition, `keep_results` for how many the sealed result of a write is kept. `audit_keep` is how long
+    (seconds; 0: for ever) a server keeps audit records, `audit_hide` and `audit_show` name arguments that records never
+    or always show. `metrics` offers `/metrics` beside `/mcp`. `prices` says what things cost (`servers.prices`).
     """
 
     home: Path
@@ -74,13 +77,32 @@ class Settings:
     audit_show: tuple[str, ...] = ()
     metrics: bool = False
     prices: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    repeat_window: float = 600.0
+    keep_results: float = 7 * 86400.0
     connectors: Mapping[str, ConnectorSettings] = field(default_factory=dict[str, ConnectorSettings])
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     files: tuple[Path, ...] = ()
+    project: Path | None = None
+
+    def place(self, connector: str, declared: str) -> Place:
+        """Where a connector's requests go; `declared` is its own root address."""
+        source = self.sources.get(f"connectors.{connector}.base_url", "")
+        return Place(self.of(connector).base_url or declared, declared, source)
+
+    def of_project(self, name: str) -> bool:
+        """Does this value come from the project's file, which may be somebody else's work?"""
+        return self.project is not None and self.sources.get(name) == str(self.project)
 
     def of(self, connector: str) -> ConnectorSettings:
         """The settings of one connector."""
         return self.connectors.get(connector, ConnectorSettings())
+
+    def has_database(self) -> bool:
+        """Is anything stored, as far as that can be known without opening it?"""
+        try:
+            return bool(self.database) or (self.home / DATABASE).is_file()
+        except OSError as error:
+            raise ConfigurationError(f"home {self.home} cannot be read: {error.strerror}.") from None
 
 
 def user_file() -> Path:
@@ -104,8 +126,11 @@ def load_settings(environment: Mapping[str, str] | None = None, project: Path | 
     sources: dict[str, str] = {}
     tables: dict[str, dict[str, str]] = {}
     files = _files(environment, project)
+    own = None if environment.get("CLEW_CONFIG") or user_file() in files[-1:] else next(iter(files[-1:]), None)
     for path in files:
         found = _read(path)
+        if path == own:
+            _check_project(path, found, values)
         for name, keys in found.pop("connectors", {}).items():
             tables.setdefault(name, {}).update(keys)
             sources |= dict.fromkeys((f"connectors.{name}.{key}" for key in keys), str(path))
@@ -118,7 +143,23 @@ def load_settings(environment: Mapping[str, str] | None = None, project: Path | 
             sources[name] = variable
     values.setdefault("home", default_home())
     connectors = {name: ConnectorSettings(**keys) for name, keys in tables.items()}
-    return Settings(**values, connectors=connectors, sources=sources, files=tuple(files))
+    return Settings(**values, connectors=connectors, sources=sources, files=tuple(files), project=own)
+
+
+PROJECT = ("deadline", "read_only", "tools", "log_level", "connectors")
+"""What a project's file may set. The rest says where secrets lie and who wraps them: that is for the user to say."""
+
+
+def _check_project(path: Path, found: Mapping[str, Any], user: Mapping[str, Any]) -> None:
+    """A project can narrow what its user has set up, and never widen it or lead secrets elsewhere."""
+    for name in found:
+        if name not in PROJECT:
+            raise ConfigurationError(
+                f"{path}: {name} cannot be set by a project, only in {user_file()}, by CLEW_{name.upper()} "
+                "or in a file that CLEW_CONFIG names."
+            )
+    if user.get("read_only") and found.get("read_only") is False:
+        raise ConfigurationError(f"{path}: read_only is set by the user; a project cannot take it back.")
 
 
 def searched_files(environment: Mapping[str, str] | None = None, project: Path | None = None) -> list[Path]:
@@ -186,6 +227,16 @@ def _seconds(name: str, value: Any, where: str) -> float:
         seconds = -1.0
     if isinstance(value, bool) or not 1 <= seconds <= 600:
         raise ConfigurationError(f"{where}: {name} must be a number of seconds from 1 to 600, not {value!r}.")
+    return seconds
+
+
+def _window(name: str, value: Any, where: str) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if isinstance(value, bool) or not 0 <= seconds <= 86400:
+        raise ConfigurationError(f"{where}: {name} must be a number of seconds from 0 to 86400, not {value!r}.")
     return seconds
 
 
@@ -306,5 +357,7 @@ _CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "metrics": _flag,
     "prices": _prices,
     "limits": _server,
+    "repeat_window": _window,
+    "keep_results": _duration,
     "connectors": _connectors,
 }

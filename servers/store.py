@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from clew.auth.connections import Status, status
 from clew.auth.keys import Keys
 from clew.auth.places import open_keys
+from clew.auth.records import RecordSealer
+from clew.auth.sealing import DataKeys
 from clew.auth.vault import Vault, open_vault
 from clew.core.database import Database, open_database
-from clew.core.errors import ConfigurationError
-from clew.core.limit_store import FallbackStore, LimitStore, MemoryStore, StoreError
+from clew.core.journal import Journal, open_journal
+from clew.core.limit_fallback import FallbackStore
+from clew.core.limit_store import LimitStore, MemoryStore, StoreError
 from clew.servers.settings import DATABASE, Settings
 
 log = logging.getLogger(__name__)
@@ -22,11 +25,12 @@ LIMITS = "limits.db"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open database, the vault in it and the keys that it is sealed with."""
+    """An open database, the vault in it, the keys that it is sealed with and the journal of writes."""
 
     database: Database
     vault: Vault
     keys: Keys
+    journal: Journal
 
 
 @contextlib.asynccontextmanager
@@ -35,7 +39,10 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
     keys = open_keys(settings.key_provider, settings.home / KEY, former=settings.old_key_providers)
     database = await open_database(settings.database or settings.home / DATABASE)
     try:
-        yield Store(database, await open_vault(database, keys), keys)
+        vault = await open_vault(database, keys)
+        journal = await open_journal(database, RecordSealer(DataKeys(database, keys)), window=settings.repeat_window)
+        yield Store(database, vault, keys, journal)
+        journal.presence.leave()
     finally:
         await database.close()
 
@@ -60,12 +67,7 @@ def open_limits(settings: Settings) -> LimitStore:
 
 async def stored_status(settings: Settings, connector: str | None = None) -> list[Status]:
     """What is stored, without its secrets. Creates nothing: without a database there is nothing to tell."""
-    if not settings.database:
-        try:
-            there = (settings.home / DATABASE).is_file()
-        except OSError as error:
-            raise ConfigurationError(f"home {settings.home} cannot be read: {error.strerror}.") from None
-        if not there:
-            return []
+    if not settings.has_database():
+        return []
     async with open_store(settings) as store:
         return await status(store.vault, connector=connector)

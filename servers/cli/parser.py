@@ -6,6 +6,7 @@ from clew import __version__
 from clew.servers.cli.audit_commands import add_audit
 from clew.servers.cli.auth_commands import add_auth
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
+from clew.servers.cli.writes_commands import add_writes
 
 __all__ = ["SHELLS", "UsageError", "build"]
 
@@ -25,6 +26,7 @@ def build() -> Parser:
     _add_serving(commands)
     add_auth(commands)
     add_audit(commands)
+    add_writes(commands)
     _add_explain(commands)
     _add_rest(commands)
     return parser
@@ -32,7 +34,7 @@ def build() -> Parser:
 
 def _add_catalog(commands: Commands) -> None:
     listed = add(
-        commands, "list", "catalog:list_connectors", "list the connectors, their tools and their accounts", "clew list"
+        commands, "list", "listing:list_connectors", "list the connectors, their tools and their accounts", "clew list"
     )
     listed.add_argument("--all", action="store_true", help="also those that have only facts yet, and no tools")
     show = add(commands, "show", "catalog:show_connector", "show what a connector lets an agent do", "clew show github")

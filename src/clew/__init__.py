@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.auth import schemes
     from clew.auth.schemes import ApiKey, Basic, Bearer, OAuth2
-    from clew.core import errors
+    from clew.core import errors, once
     from clew.core.api import Api
     from clew.core.bounds import Bounds
     from clew.core.connector import Connector
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clew.core.secret import Secret
     from clew.core.versions import Version
     from clew.core.waits import Reset
+    from clew.core.workflow import Flow
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "Connector",
     "CursorPages",
     "ErrorMap",
+    "Flow",
     "From",
     "GraphQLPages",
     "Limit",
@@ -50,6 +52,7 @@ __all__ = [
     "Verdict",
     "Version",
     "errors",
+    "once",
     "schemes",
 ]
 
@@ -66,9 +69,10 @@ _PLACES = {
     "clew.core.secret": ("Secret",),
     "clew.core.versions": ("Version",),
     "clew.core.waits": ("Reset",),
+    "clew.core.workflow": ("Flow",),
 }
 
-_MODULES = {"errors": "clew.core.errors", "schemes": "clew.auth.schemes"}
+_MODULES = {"errors": "clew.core.errors", "once": "clew.core.once", "schemes": "clew.auth.schemes"}
 
 
 def __getattr__(name: str) -> Any:

@@ -86,7 +86,7 @@ class OwnRedis:
 
 def check(row: Row, seen: Measured, *, goodput: float | None = None, strict: bool = True) -> None:
     print(f"{row.name}: {seen}")
-    assert seen.refused <= 0.002
+    assert seen.refused <= row.refused
     assert seen.goodput >= (row.goodput if goodput is None else goodput)
     if strict:  # a run shorter than the provider's window may use more than the run's share of it
         assert seen.goodput <= 1.02
@@ -130,7 +130,4 @@ def test_a_stopped_redis_is_replaced_by_limits_on_the_machine(own_redis: OwnRedi
         stage.sleep_until(15)
         own_redis.start()
 
-    seen = run(STRICT, f"redis={own_redis.url}", 30.0, disturb)
-    print(seen)
-    assert seen.refused <= 0.002
-    assert seen.goodput >= 0.9
+    check(STRICT, run(STRICT, f"redis={own_redis.url}", 30.0, disturb))

@@ -108,9 +108,10 @@ async def prune(database: Database, before: float, record: Mapping[str, Any]) ->
 
 async def verify(database: Database, anchors: Sequence[Link] = ()) -> Verdict:
     """Read the whole chain and compare it with itself, with its head and with the `anchors` kept elsewhere."""
-    head = await database.fetch_one("SELECT number, hash, floor, floor_hash FROM audit_head WHERE one = 1")
     there = await database.fetch_one("SELECT MAX(number) FROM audit_records")
     newest = int(there[0]) if there and there[0] is not None else 0
+    # Read after the newest record: both change in one transaction, so the head can only be further on.
+    head = await database.fetch_one("SELECT number, hash, floor, floor_hash FROM audit_head WHERE one = 1")
     if head is None:
         lost = newest or any(anchor.number for anchor in anchors)
         return Verdict(newest, Link(0, ORIGIN), ("the head of the chain is missing",) if lost else ())
@@ -119,6 +120,8 @@ async def verify(database: Database, anchors: Sequence[Link] = ()) -> Verdict:
     async for row in rows(database, reading.floor.number, int(head[0])):
         reading.take(row)
     faults = [*reading.faults, *reading.end(Link(int(head[0]), str(head[1])))]
+    if newest > int(head[0]):
+        faults.append(f"there is a record {newest} behind the head of the chain, which is {head[0]}")
     return Verdict(reading.count, reading.at, tuple(faults))
 
 

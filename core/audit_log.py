@@ -16,7 +16,6 @@ from clew.core import audit
 from clew.core.audit_chain import STEPS, Link, append, prune
 from clew.core.audit_spool import Spool, left_behind
 from clew.core.database import Database
-from clew.core.errors import ClewError
 
 log = logging.getLogger("clew.audit")
 
@@ -70,7 +69,7 @@ class AuditLog:
         body = record.as_json()
         self._begun[record.reference] = body
         if self.spool is not None:
-            self.spooled(self.spool.begin, body)
+            self._spooled(self.spool.begin, body)
 
     def __call__(self, record: audit.Record) -> None:
         """A call has ended."""
@@ -78,7 +77,7 @@ class AuditLog:
         body = record.as_json()
         self._begun.pop(record.reference, None)
         if self.spool is not None:
-            self.spooled(self.spool.end, body)
+            self._spooled(self.spool.end, body)
         if len(self._waiting) < _WAITING:
             self._waiting.append(body)
         else:
@@ -109,7 +108,7 @@ class AuditLog:
                 return len(bodies)
         except FileNotFoundError:  # no process has kept records on this machine yet
             return 0
-        except (ClewError, OSError) as error:
+        except Exception as error:  # also what only a chain that was tampered with can cause
             self._complain(f"the records of earlier processes cannot be taken over: {error}")
             return 0
 

@@ -77,7 +77,7 @@ def _inside(values: Mapping[Any, Any], properties: Mapping[str, Any], names: Nam
 def _key(name: object, properties: Mapping[str, Any]) -> str:
     """A name that is not the schema's own may be made up by a model, or be a key of somebody's free-form object."""
     text = str(name)
-    return text if text in properties or re.fullmatch(r"[a-z][a-z_]{0,30}", text) else _size(text)
+    return text if text in properties or re.fullmatch(r"[a-z][A-Za-z_]{0,30}", text) else _size(text)
 
 
 def _field(name: str, value: Any, schema: Mapping[str, Any], names: Names, depth: int) -> Any:

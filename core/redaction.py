@@ -43,6 +43,7 @@ IDENTIFIERS = _words(
 _KEYS = re.compile(r"(api|access|secret|private|signing|encryption|master)[_-]?key|^key$")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_.:/#-]{1,64}")
 _SHAPED = re.compile(r"[A-Za-z]{1,8}[_-](?=[A-Za-z]*\d)[A-Za-z0-9]{1,24}")
+_NAMELIKE = re.compile(r"[A-Z][a-z]+")
 _NUMBERED = re.compile(r"\d[\d .:/-]{7,}\d")
 _KEYLIKE = re.compile(
     r"(?=[^-]*\d)(?=.*[A-Za-z])[A-Za-z0-9_]{24,}|(?:sk|pk|rk|gh[opsu]|glpat|xox[a-z]|AKIA|eyJ)[_A-Za-z0-9-]{8,}"
@@ -121,7 +122,12 @@ def _harmless(text: str, identifies: bool) -> bool:
     if _DATE.fullmatch(text) or _UUID.fullmatch(text):
         return True
     fits = _IDENTIFIER.fullmatch(text) if identifies else _SHAPED.fullmatch(text)
-    return fits is not None and _NUMBERED.search(text) is None and _KEYLIKE.search(text) is None
+    return (
+        fits is not None
+        and _NAMELIKE.fullmatch(text) is None
+        and _NUMBERED.search(text) is None
+        and _KEYLIKE.search(text) is None
+    )
 
 
 def _size(value: Any) -> str:

@@ -46,6 +46,7 @@ def test_what_cannot_be_about_a_person_is_kept(name: str, value: Any) -> None:
     ("name", "value", "left"),
     [
         ("text", "Lovelace", "[8 characters]"),
+        ("contact_id", "Lovelace", "[8 characters]"),
         ("body", "please call Ada", "[15 characters]"),
         ("email", "ada@example.com", "[15 characters]"),
         ("repo", "ada@example.com", "[15 characters]"),

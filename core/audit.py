@@ -14,7 +14,7 @@ from typing import Any
 
 log = logging.getLogger("clew.audit")
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.:/+=@-]{1,100}")
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/+=-]{1,100}")
 _EMPTY: tuple[Any, ...] = (None, "", 0.0, {}, [])
 
 

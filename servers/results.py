@@ -38,7 +38,7 @@ class Spill:
             return result
         name, items = _longest_list(result)
         token = secrets.token_urlsafe(18)
-        room = self.budget - _HEAD_BYTES
+        room, says = self.budget - _HEAD_BYTES, ""
         if name is not None:
             shown = _that_fit(items, room - _bytes({**result, name: []}))
             cut = {**result, name: items[:shown]}
@@ -94,7 +94,7 @@ def project(result: Structured, names: Sequence[str]) -> Structured:
 
 def _longest_list(result: Mapping[str, Any]) -> tuple[str | None, list[Any]]:
     lists = [(name, items) for name, value in result.items() if (items := as_list(value))]
-    return max(lists, key=lambda each: _bytes(each[1]), default=(None, []))
+    return max(lists, key=lambda each: _bytes(each[1])) if lists else (None, list[Any]())
 
 
 def _that_fit(items: Sequence[Any], room: int) -> int:

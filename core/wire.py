@@ -14,13 +14,14 @@ import asyncio
 import base64
 import binascii
 import shlex
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 import httpx
 
-from clew.core.audit import Attempt
+from clew.core.audit import Attempt, now, plain_id
 from clew.core.bounds import Bounds
 from clew.core.carrier import Carrier
 from clew.core.connection import Connection
@@ -49,13 +50,14 @@ class Trail:
     """What one call has done so far: its requests, how many of them changed or may have changed the world, and how many
     that may do so are on their way with their end not known yet. Once it is `closed`, nothing leaves for the call.
     `background` work leaves the provider's budgets to calls that somebody waits for. `writing` is the journal's side of
-    a write."""
+    a write. `marks` are the stages that have ended: name, monotonic time of the beginning, seconds."""
 
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     changed: int = 0
     in_flight: int = 0
     closed: bool = False
     background: bool = False
+    marks: list[tuple[str, float, float]] = field(default_factory=list[tuple[str, float, float]])
     writing: Writing | None = None
 
     def outcome(self) -> Outcome:
@@ -191,19 +193,29 @@ class Wire:
         return await retrying(attempt, policy=self.retry, deadline=exchange.deadline, sleep=pause, spend=spend)
 
     async def _once(self, exchange: Exchange) -> Response:
-        exchange.trail.attempts.append(exchange.attempt)
+        attempt, began = exchange.attempt, time.monotonic()
+        attempt.began = now()
+        exchange.trail.attempts.append(attempt)
         try:
             for stage in self.stages():
-                await stage(self, exchange)
+                await self._timed(stage, exchange)
         except CallError as error:
-            exchange.attempt.code = error.code
+            attempt.code = error.code
             exchange.landed(changed=error.outcome is not Outcome.NOT_APPLIED)
             raise
         finally:
+            attempt.seconds = time.monotonic() - began
             await self.limiter.leave(exchange.room)
         assert exchange.response is not None
         exchange.landed(changed=True)
         return exchange.response
+
+    async def _timed(self, stage: WireStage, exchange: Exchange) -> None:
+        at = time.monotonic()
+        try:
+            await stage(self, exchange)
+        finally:
+            exchange.attempt.spent(stage.__name__, time.monotonic() - at)
 
     async def _renew(self, generation: str, refused: AuthExpiredError) -> None:
         if self.authorizer is None:
@@ -245,6 +257,7 @@ class Wire:
             tell=exchange.host.progress,
         )
         exchange.attempt.waited += waited
+        exchange.attempt.units = exchange.room.points()
 
     def _sending(self, exchange: Exchange) -> Sending:
         return Sending(self._principal, exchange.attempt.route, exchange.request, exchange.trail.background)
@@ -293,7 +306,7 @@ class Wire:
                 assert exchange.room is not None
                 await self.limiter.failed(exchange.room)
             raise
-        exchange.attempt.status = response.status
+        exchange.attempt.status, exchange.attempt.request_id = response.status, plain_id(response.headers)
         exchange.credential = None
         if writing is not None and not exchange.safe:
             writing.hear(response.headers)

@@ -21,7 +21,8 @@ from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.vault import Summary, Vault
 from clew.core.api import Api
-from clew.core.call import Call, Structured, Walk
+from clew.core.audit import Origin
+from clew.core.call import Call, Fit, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.deadline import Deadline
@@ -34,6 +35,7 @@ from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
 from clew.core.wire import Trail, Wire
+from clew.servers.evidence import Evidence, names, open_evidence, versions
 from clew.servers.settings import Settings
 from clew.servers.store import Store, open_limits, open_store
 
@@ -60,6 +62,8 @@ class Runtime:
     walk: Walk
     store: Store
     account: str | None = None
+    evidence: Evidence | None = None
+    discover: bool = False
     state_key: bytes | None = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -79,18 +83,18 @@ class Runtime:
     async def open(
         cls,
         settings: Settings,
-        names: Sequence[str],
+        chosen: Sequence[str],
         *,
         policy: Policy | None = None,
         tools: Sequence[str] = (),
         account: str | None = None,
     ) -> AsyncGenerator["Runtime"]:
-        """Load the connectors `names` and everything they need. `tools` keeps only these tools or toolsets.
+        """Load the connectors `chosen` and everything they need. `tools` keeps only these tools or toolsets.
 
         Raises `ConfigurationError` for unknown connectors and tools, before anything is opened.
         """
         policy = policy or Policy(read_only=settings.read_only)
-        connectors = tuple(load(name) for name in dict.fromkeys(names))
+        connectors = tuple(load(name) for name in dict.fromkeys(chosen))
         offered = select_tools(connectors, policy=policy, only=tuple(tools) or settings.tools)
         async with contextlib.AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings))
@@ -100,6 +104,7 @@ class Runtime:
             limits = open_limits(settings)
             stack.push_async_callback(limits.close)
             limiter = Limiter(limits)
+            evidence = await stack.enter_async_context(open_evidence(settings, store.database))
             yield cls(
                 settings,
                 connectors,
@@ -107,10 +112,11 @@ class Runtime:
                 store.vault,
                 refresher,
                 client,
-                Walk(policy, journal=store.journal),
+                Walk(policy, evidence, store.journal, begin=evidence.audit.begin, names=names(settings)),
                 store,
                 account,
                 limiter=limiter,
+                evidence=evidence,
             )
 
     async def call(
@@ -121,8 +127,11 @@ class Runtime:
         host: Host | None = None,
         account: str | None = None,
         deadline: float | None = None,
+        origin: Origin | None = None,
+        fit: Fit | None = None,
     ) -> Structured:
-        """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds."""
+        """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds. `origin` is who calls, `fit`
+        makes the result as small as the caller can take."""
         bound = self.tools[name]
         known = await self._known(bound.connector, account)
         wire = self._wire(bound.connector, known)
@@ -135,6 +144,9 @@ class Runtime:
             host or SilentHost(),
             identity=known.facts.identity,
             granted=granted(known.facts),
+            origin=origin or Origin(),
+            versions=versions(bound.connector),
+            fit=fit,
         )
         if self.closing:
             raise TransientError("the server is shutting down; nothing was sent.")

@@ -1,3 +1,4 @@
+# pyright: reportPrivateUsage=false
 """Writes happen once: killed callers, lost answers, many processes with one key, a store that goes away or is full."""
 
 import time

@@ -23,7 +23,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +99,7 @@ runs that were only looked at, with nothing declared to look with; the same call
 
 
 @contextmanager
-def acme_process() -> Iterator[str]:
+def acme_process() -> Generator[str]:
     """Acme in a process of its own, for callers are forked and it has threads."""
     command = [sys.executable, "-m", "clew.servers.sandbox", "--port", "0", "--set", "rate_limit=1000000"]
     process = subprocess.Popen([*command, "--set", "message_delivery_seconds=0"], stdout=subprocess.PIPE)

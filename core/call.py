@@ -19,6 +19,8 @@ from clew.core.host import Host, SilentHost
 from clew.core.journal import Journal
 from clew.core.journaling import has_ended, journaled
 from clew.core.policy import Decision, Policy
+from clew.core.recording import opened, size, timeline
+from clew.core.redaction import Names
 from clew.core.stated import stated
 from clew.core.wire import Trail, Wire
 
@@ -29,9 +31,10 @@ log = logging.getLogger(__name__)
 class Call:
     """A tool, its arguments as they came, whose credentials, and how long it may take.
 
-    `identity` is what the provider calls the account, `granted` the scopes it gave, None where nobody knows.
-    `confidence` (0 to 1) and `reason` are the agent's own words; `why` is what let the call run: a rule of the policy,
-    an approval. `notes` go to the agent with the result; `asked_for` is how many seconds a person has just thought.
+    `identity` is what the provider calls the account, `granted` the scopes it gave, None where nobody knows. `origin`
+    says who calls and as part of what, `why` is filled in by the policy, and `versions` are those that the record
+    names. `fit` makes a result as small as the caller can take. `confidence` (0 to 1) and `reason` are the agent's own
+    words; `notes` go to the agent with the result; `asked_for` is how many seconds a person has just thought.
     """
 
     tool: Tool
@@ -47,15 +50,18 @@ class Call:
     granted: frozenset[str] | None = None
     confidence: float | None = None
     reason: str = ""
-    why: str = ""
-    approval: str = ""
     notes: list[str] = field(default_factory=list[str])
     asked_for: float = 0.0
+    origin: audit.Origin = field(default_factory=audit.Origin)
+    why: audit.Why = field(default_factory=audit.Why)
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    fit: "Fit | None" = None
     settled: bool = False  # what it asks for has an end already, so nobody is asked and nothing is done
     within: str = ""  # the step of a workflow that this call is
 
 
 Structured = dict[str, Any]
+Fit = Callable[[Call, Structured], Structured]
 Proceed = Callable[[Call], Awaitable[Structured]]
 Stage = Callable[[Call, Proceed], Awaitable[Structured]]
 
@@ -77,13 +83,17 @@ class Walk:
         self,
         policy: Policy | None = None,
         sink: audit.Sink = audit.log_record,
+        journal: Journal | None = None,
         *,
         consenting: Consent | None = None,
-        journal: Journal | None = None,
+        begin: audit.Sink | None = None,
+        names: Names | None = None,
     ) -> None:
         self.consenting = consenting or Consent(policy or Policy(writes=Decision.ALLOW))
         self.sink = sink
         self.writes = journal
+        self.begin = begin
+        self.names = names
         self.stages: Sequence[Stage] = (self.record, self.check, self.consent, self.journal, self.run)
 
     def __str__(self) -> str:
@@ -98,7 +108,11 @@ class Walk:
         chosen = stages or self.stages
 
         async def proceed(call: Call) -> Structured:
-            return await chosen[position](call, self._from(position + 1, chosen))
+            stage, began = chosen[position], time.monotonic()
+            try:
+                return await stage(call, self._from(position + 1, chosen))
+            finally:
+                call.trail.marks.append((stage.__name__, began, time.monotonic() - began))
 
         return proceed
 
@@ -108,15 +122,21 @@ class Walk:
 
     async def record(self, call: Call, proceed: Proceed) -> Structured:
         """Every call leaves a record; faults of ours become `internal` with a reference to the log."""
-        tool, connection = call.tool, call.connection
-        record = audit.Record(
-            call.reference, tool.connector, tool.name, tool.effect, connection.account, connection.tenant, audit.now()
-        )
-        record.identity = call.identity
+        tool = call.tool
         started = time.monotonic()
+        record = opened(call.reference, tool, call.connection, call.arguments, self.names)
+        record.identity, record.origin, record.why, record.versions = (
+            call.identity,
+            call.origin,
+            call.why,
+            call.versions,
+        )
+        self._told(self.begin, record)
         try:
             result = await proceed(call)
+            result = call.fit(call, result) if call.fit else result
             record.outcome = Outcome.APPLIED if call.trail.changed else Outcome.NOT_APPLIED
+            record.tokens_out = audit.tokens(size(result))
             return {**result, "note": " ".join(call.notes)} if call.notes and "note" not in result else result
         except CallError as error:
             raise self._settled(error, call, record) from error.__cause__
@@ -134,12 +154,15 @@ class Walk:
             call.trail.closed = True
             record.seconds = round(time.monotonic() - started, 4)
             record.attempts = call.trail.attempts
-            self._kept(record)
+            record.stages = timeline(call.trail.marks, started)
+            self._told(self.sink, record)
 
-    def _kept(self, record: audit.Record) -> None:
+    @staticmethod
+    def _told(sink: audit.Sink | None, record: audit.Record) -> None:
         """What happened has happened: a sink that fails must not turn it into an error."""
         try:
-            self.sink(record)
+            if sink is not None:
+                sink(record)
         except Exception:
             log.exception("the record of call %s could not be kept", record.reference)
 
@@ -151,6 +174,8 @@ class Walk:
             error.next_step = "Part of this action has happened. Read the current state before doing anything else."
         error.reference = call.reference
         record.code, record.outcome = error.code, error.outcome
+        record.provider_code, record.retry = error.provider_code, error.retry
+        record.tokens_out = audit.tokens(len(error.as_text()))
         return error
 
     async def check(self, call: Call, proceed: Proceed) -> Structured:
@@ -174,7 +199,7 @@ class Walk:
 
     async def consent(self, call: Call, proceed: Proceed) -> Structured:
         """Allow, refuse, or ask a person, who sees the object as we fetched it. No answer is a no."""
-        await self.consenting.settle(call, ended=lambda: has_ended(call, self.writes))
+        await self.consenting.settle(call, ended=lambda: has_ended(_same(call), self.writes))
         return await proceed(call)
 
     async def permit(self, call: Call, proceed: Proceed) -> Structured:
@@ -186,7 +211,7 @@ class Walk:
         """Writes only: durable before they leave, done once, and told again to whoever repeats them."""
         if call.tool.effect is Effect.READ and not call.within:
             return await proceed(call)
-        return await journaled(call, proceed, self.writes)
+        return await journaled(_same(call), _same(proceed), self.writes)
 
     async def run(self, call: Call, proceed: Proceed) -> Structured:
         """The tool function itself, and its result as plain data."""
@@ -201,7 +226,12 @@ class Walk:
 
         if self.writes is None:
             raise ConfigurationError(f"{call.tool.name} has several steps and needs the journal of a server.")
-        return Flow(call, self.step, self.writes)
+        return Flow(_same(call), _same(self.step), self.writes)
+
+
+def _same(own: Any) -> Any:
+    """A thing of this module, for modules that know it under its import name; to a checker of files those are two."""
+    return own
 
 
 def _wider(call: Call, missing: Sequence[str]) -> str:

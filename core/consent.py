@@ -76,7 +76,7 @@ class Consent:
         except PreviewNeededError:
             preview = await fetch_preview(call)
             ruling = self._ruling(call, preview, met)
-        call.why = ruling.because
+        call.why.rule = ruling.because
         if ruling.decision is Decision.DENY:
             raise DeniedError(f"the policy of this server does not allow {call.tool.name}: {ruling.because}.")
         return ruling, preview
@@ -132,17 +132,19 @@ class Consent:
         if Channel.HOST not in ruling.channels or not alone or not host.asks:
             return False
         left, started = call.deadline.remaining(), time.monotonic()
+        call.why.answer, call.why.approval = "asked", host.who
         try:
             agreed = await host.confirm(question) is True
         except ApprovalRequiredError:
+            call.why.answer = ""
             if self.approvals is None:
                 raise
             return False
         call.asked_for = time.monotonic() - started
+        call.why.answer, call.why.seconds = "agreed" if agreed else "declined", call.asked_for
         call.deadline = Deadline.after(max(left, 0.001))
         if not agreed:
             raise DeniedError(f"the person declined {question.tool}; nothing was changed.")
-        call.why = f"{ruling.because}; {host.who} said yes"
         if ruling.once is Once.SESSION:
             self._sessions[_session(call)] = self.clock() + _SESSION
         return True
@@ -153,6 +155,7 @@ class Consent:
             raise refused(question, ruling)
         approval = await self.approvals.request(question, ruling, requester=call.host.who)
         started = time.monotonic()
+        call.why.answer, call.why.approval = "asked", approval.id
         seen_before = self.clock() - approval.created > 1.0
         patience = call.deadline.remaining() - _RESERVE
         patience = patience if seen_before else min(patience, PATIENCE)
@@ -170,6 +173,8 @@ class Consent:
         call.asked_for = 0.0 if approval.edit is not None else time.monotonic() - started
 
     async def _decided(self, call: "Call", approval: Approval, ruling: Ruling) -> None:
+        call.why.answer = "agreed" if approval.state is State.APPROVED else "declined"
+        call.why.approval, call.why.seconds = f"{approval.id} by {approval.by}", self.clock() - approval.created
         note = f" They wrote: {quote(approval.note)}" if approval.note else ""
         if approval.state is State.DENIED:
             raise DeniedError(f"{approval.by} declined {call.tool.name}; nothing was changed.{note}")
@@ -184,8 +189,6 @@ class Consent:
                 f"approval {approval.id} is no longer good ({approval.state.value}); nothing was changed.",
                 next_step="Make the same call again to ask once more.",
             )
-        call.why = f"{ruling.because}; approved by {approval.by}"
-        call.approval = approval.id
         if approval.edit is not None:
             await self._take_over(call, approval, ruling)
         if note:

@@ -330,7 +330,7 @@ async def test_rules_can_want_other_people_and_other_channels(
 ) -> None:
     url, _ = await serve(*[reply(200, PAID)] * 4)
     for facts in ({"approvers": ("bob",)}, {"needed": 2}, {"channels": (Channel.CONSOLE,)}):
-        rule = PolicyRule(name="strict", then=Decision.ASK, tool="refund_*", **facts)  # type: ignore[arg-type]
+        rule = PolicyRule(name="strict", then=Decision.ASK, tool="refund_*", **facts)
         person = Person()
         error = await office.failed(
             "refund_payment", url, host=person, consenting=desk.consent(Policy(rules=(rule,))), **REFUND

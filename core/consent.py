@@ -126,10 +126,10 @@ class Consent:
 
     async def _through_host(self, call: "Call", question: Question, ruling: Ruling) -> bool:
         """Ask in the host's own dialogue, with the call's clock stopped while the person thinks. False when it cannot
-        be done there, or the policy wants other people."""
+        be done there, or the policy wants other people. Whoever makes the call by hand answers there or nowhere."""
         host = call.host
         alone = ruling.needed == 1 and (not ruling.approvers or host.who in ruling.approvers)
-        if Channel.HOST not in ruling.channels or not alone or not host.asks:
+        if Channel.HOST not in ruling.channels or not alone or not (host.asks or host.own):
             return False
         left, started = call.deadline.remaining(), time.monotonic()
         call.why.answer, call.why.approval = "asked", host.who
@@ -137,7 +137,7 @@ class Consent:
             agreed = await host.confirm(question) is True
         except ApprovalRequiredError:
             call.why.answer = ""
-            if self.approvals is None:
+            if self.approvals is None or host.own:
                 raise
             return False
         call.asked_for = time.monotonic() - started

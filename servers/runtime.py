@@ -26,12 +26,12 @@ from clew.core.audit import Origin
 from clew.core.call import Call, Fit, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
-from clew.core.consent import Consent
+from clew.core.consent import Consent, ask_about
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError, TransientError
-from clew.core.host import Host, SilentHost
+from clew.core.host import Host, Question, SilentHost
 from clew.core.limiter import Limiter
-from clew.core.policy import Policy
+from clew.core.policy import Decision, Policy, Ruling
 from clew.core.pool import SlotTransport
 from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
@@ -140,10 +140,31 @@ class Runtime:
     ) -> Structured:
         """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds. `origin` is who calls, `fit`
         makes the result as small as the caller can take."""
+        call = await self._call(name, arguments, host, account, deadline)
+        call.origin, call.fit = origin or call.origin, fit
+        if self.closing:
+            raise TransientError("the server is shutting down; nothing was sent.")
+        self.active += 1
+        try:
+            return await self.walk(call)
+        finally:
+            self.active -= 1
+
+    async def question(
+        self, name: str, arguments: Mapping[str, Any], *, account: str | None = None, because: str = ""
+    ) -> Question:
+        """What a person would be asked about a call, with the object as it is now. Nothing is changed."""
+        call = await self._call(name, arguments, None, account, None)
+        call.typed = call.tool.signature.check(arguments)
+        return await ask_about(call, Ruling(Decision.ASK, because), None)
+
+    async def _call(
+        self, name: str, arguments: Mapping[str, Any], host: Host | None, account: str | None, deadline: float | None
+    ) -> Call:
         bound = self.tools[name]
         known = await self._known(bound.connector, account)
         wire = self._wire(bound.connector, known)
-        call = Call(
+        return Call(
             bound.tool,
             arguments,
             wire.connection,
@@ -152,17 +173,8 @@ class Runtime:
             host or SilentHost(),
             identity=known.facts.identity,
             granted=granted(known.facts),
-            origin=origin or Origin(),
             versions=versions(bound.connector),
-            fit=fit,
         )
-        if self.closing:
-            raise TransientError("the server is shutting down; nothing was sent.")
-        self.active += 1
-        try:
-            return await self.walk(call)
-        finally:
-            self.active -= 1
 
     async def drain(self, seconds: float) -> None:
         """Take no new calls, and wait so long for those under way to end."""

@@ -159,7 +159,7 @@ def load_settings(environment: Mapping[str, str] | None = None, project: Path | 
     return Settings(**values, connectors=connectors, sources=sources, files=tuple(files), project=own)
 
 
-PROJECT = ("deadline", "read_only", "tools", "log_level", "connectors")
+PROJECT = ("deadline", "read_only", "tools", "log_level", "connectors", "policy")
 """What a project's file may set. The rest says where secrets lie and who wraps them: that is for the user to say."""
 
 

@@ -18,8 +18,10 @@ from clew.core.versions import Version
 
 if TYPE_CHECKING:
     from clew.core.api import Api
+    from clew.core.events import Events
     from clew.core.limiter import Declared
     from clew.core.limits import Limit, RateLimitHeaders
+    from clew.core.webhooks import Scheme as WebhookScheme
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -92,7 +94,8 @@ class Connector:
     `base_url` is the API's root; an operator can override it (`[connectors.NAME] base_url`). `auth` lists the ways to
     authenticate, the preferred one first. `headers` go with every request. `graphql` is the path of the GraphQL
     endpoint below `base_url`. `rate_limits` holds the provider's budgets (`Limit`) and where answers say what is left
-    (`RateLimitHeaders`), one or several. `docs` is where a person reads about the API.
+    (`RateLimitHeaders`), one or several. `docs` is where a person reads about the API. `webhooks` is how its
+    deliveries are verified, `events` what they say.
     """
 
     name: str
@@ -107,6 +110,8 @@ class Connector:
     bounds: Bounds = field(default_factory=Bounds)
     graphql: str = "/graphql"
     docs: str = ""
+    webhooks: "WebhookScheme | None" = None
+    events: "Events | None" = None
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool], init=False)
     asking: dict[str, Asking] = field(default_factory=dict[str, Asking], init=False)
     identify: "Callable[[Api], Awaitable[str]] | None" = field(default=None, init=False)

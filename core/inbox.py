@@ -47,12 +47,12 @@ _READ = (
 class Sealer(Protocol):
     """Encrypts what is stored, for one tenant; a sealed text opens only with the same `bound`."""
 
-    async def seal(self, tenant: str, text: str, bound: bytes) -> str:
+    async def seal(self, tenant: str, text: str, bound: str) -> str:
         """Seal a text."""
         ...
 
-    async def open(self, tenant: str, sealed: str, bound: bytes) -> str:
-        """Return the text. Raises `ValueError` when it was altered or its key is gone."""
+    async def open(self, tenant: str, sealed: str, bound: str) -> str | None:
+        """The text; None when it was altered or its key is gone."""
         ...
 
 
@@ -86,7 +86,7 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class StoredEvent:
     """A stored event; `Inbox.payload` opens what it carried. `received_at` is in seconds since 1970."""
 
     seq: int
@@ -143,7 +143,7 @@ class Inbox:
             )
         return numbers
 
-    async def get(self, event_id: str) -> Event | None:
+    async def get(self, event_id: str) -> StoredEvent | None:
         """One event by its name outside; None when there is none, or no longer."""
         try:
             seq = int(event_id.removeprefix("evt_"), 16)
@@ -154,8 +154,8 @@ class Inbox:
         row = await self.database.fetch_one(f"{_READ} WHERE seq = ?", seq)
         return None if row is None else event_of(row)
 
-    async def payload(self, event: Event) -> str:
-        """What an event carried, as JSON. Raises `ValueError` when the row was altered."""
+    async def payload(self, event: StoredEvent) -> str | None:
+        """What an event carried, as JSON; None when the row was altered or its key is gone."""
         return await self._sealer.open(event.connection.tenant, event.sealed, _bound(event))
 
     async def list(
@@ -168,7 +168,7 @@ class Inbox:
         after: int = 0,
         before: int = 2**62,
         limit: int = 50,
-    ) -> list[Event]:
+    ) -> list[StoredEvent]:
         """The newest events first, those with numbers between `after` and `before`; `type` may end in `*`."""
         where, values = ["seq > ?", "seq < ?"], [after, before]
         parameters: list[Value] = list(values)
@@ -219,14 +219,14 @@ async def open_inbox(database: Database, sealer: Sealer) -> Inbox:
     return Inbox(database, sealer)
 
 
-def event_of(row: Row) -> Event:
+def event_of(row: Row) -> StoredEvent:
     """An event from a row as `_READ` reads it."""
     seq, tenant, connector, account, kind, reference, state, occurred, received, sealed, status, attempts, why = row
     where = Connection(tenant, connector, account)
-    return Event(seq, where, kind, reference, state, occurred, received, sealed, Status(status), attempts, why)
+    return StoredEvent(seq, where, kind, reference, state, occurred, received, sealed, Status(status), attempts, why)
 
 
-async def events_in(at: Transaction, where: str, *parameters: Value) -> list[Event]:
+async def events_in(at: Transaction, where: str, *parameters: Value) -> list[StoredEvent]:
     """Events by a condition of ours, for whoever works on them."""
     return [event_of(row) for row in await at.fetch_all(f"{_READ} {where}", *parameters)]
 
@@ -253,11 +253,11 @@ def _digest(connection: Connection, key: str) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:40]
 
 
-def _bound(event: Incoming | Event) -> bytes:
+def _bound(event: Incoming | StoredEvent) -> str:
     """What a payload is sealed to: it opens only in the row of an event that says the same."""
     where = event.connection
     facts = [where.tenant, where.connector, where.account, event.type, event.reference, event.state]
-    return json.dumps(["clew inbox", *facts]).encode()
+    return json.dumps(["clew inbox", *facts])
 
 
 async def _known(tx: Transaction, digests: Sequence[str], now: float) -> set[str]:

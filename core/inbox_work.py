@@ -1,7 +1,8 @@
 """Who works on the events of the inbox: leased batches, order kept, another try after a fault, dead after too many.
 
 A worker that dies loses its lease and nothing else: the event's effect and the mark that it is done are one transaction
-(`Handler` gets it), so an event is processed at least once and has its effect exactly once.
+(`Handler` gets it), so an event is processed at least once and has its effect exactly once. What cannot be part of a
+transaction (`Step`) is done before it, and has to be harmless when it is repeated.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 from clew.core.database import Transaction
 from clew.core.errors import CallError, quote
-from clew.core.inbox import Event, Inbox, Status, events_in
+from clew.core.inbox import StoredEvent, Inbox, Status, events_in
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +29,19 @@ _IDLE = 0.5
 """Seconds between looks for what other processes have stored."""
 _BATCH = 64
 
-Handler = Callable[[Event, str, Transaction], Awaitable[None]]
-"""What is done about an event and its payload. Whatever it writes goes through the transaction; it waits for nobody."""
+Handler = Callable[[StoredEvent, str, Transaction], Awaitable[None]]
+"""What an event with its payload changes in our own tables. Whatever it writes goes through the transaction."""
+Step = Callable[[StoredEvent, str], Awaitable[None]]
+"""What is done before that, outside of any transaction. It may run again after a crash and must then change nothing."""
+
+
+async def nothing(event: StoredEvent, payload: str, tx: Transaction) -> None:
+    """A handler that changes nothing."""
+
 
 # A lease is nothing but a later `due` with a name on it. A `due` too far away cannot be right: the clock began anew.
 _READY = (
-    "WHERE status = 'pending' AND (due <= ? OR due > ?) AND (order_key = '' OR NOT EXISTS ("
+    "WHERE status = 'pending' AND {only} AND (due <= ? OR due > ?) AND (order_key = '' OR NOT EXISTS ("
     "SELECT 1 FROM inbox_events AS earlier WHERE earlier.status = 'pending' "
     "AND earlier.order_key = inbox_events.order_key AND earlier.seq < inbox_events.seq "
     "AND NOT (earlier.due <= ? OR earlier.due > ?))) ORDER BY seq LIMIT ?"
@@ -45,17 +53,20 @@ class Lease:
     """Events that one worker alone works on for a while, in their order."""
 
     token: str
-    events: tuple[Event, ...]
+    events: tuple[StoredEvent, ...]
 
 
 class Worker:
-    """Works on the events of one inbox. Many may run, in many processes."""
+    """Works on the events of one inbox, all of them or those of the connectors in `only`. Many may run, in many
+    processes."""
 
     def __init__(
         self,
         inbox: Inbox,
-        handler: Handler,
+        handler: Handler = nothing,
         *,
+        before: Step | None = None,
+        only: Sequence[str] = (),
         attempts: int = ATTEMPTS,
         lease_seconds: float = LEASE_SECONDS,
         shortest_rest: float = SHORTEST_REST,
@@ -63,6 +74,10 @@ class Worker:
         self._inbox = inbox
         self._database = inbox.database
         self._handler = handler
+        self._before = before
+        self._only = tuple(only)
+        marks = ", ".join("?" * len(self._only))
+        self._ready = _READY.replace("{only}", f"connector IN ({marks})" if only else "1 = 1")
         self._attempts = attempts
         self._lease_seconds = lease_seconds
         self._shortest_rest = shortest_rest
@@ -110,12 +125,12 @@ class Worker:
         An event that has failed before is taken alone: should it end its worker, others do not suffer with it.
         """
         clock = await self._clock()
-        if not await events_in(self._database, _READY, *clock, *clock, 1):
+        if not await events_in(self._database, self._ready, *self._only, *clock, *clock, 1):
             return None
         token = secrets.token_hex(8)
         async with self._database.transaction() as tx:
             clock = await self._clock()
-            ready = await events_in(tx, _READY, *clock, *clock, _BATCH)
+            ready = await events_in(tx, self._ready, *self._only, *clock, *clock, _BATCH)
             taken = _first_tries(ready)
             if not taken:
                 return None
@@ -134,20 +149,24 @@ class Worker:
             if event.attempts >= self._attempts:
                 await self._bury(lease, event, "every worker that tried it died")
                 continue
-            try:
-                payloads[event.seq] = await self._inbox.payload(event)
-            except ValueError:
+            payload = await self._inbox.payload(event)
+            if payload is None:
                 await self._bury(lease, event, "its stored content does not open")
+            else:
+                payloads[event.seq] = payload
         return payloads
 
     async def _clock(self) -> tuple[float, float]:
         now = await self._database.now()
         return now, now + max(self._lease_seconds, LONGEST_REST * 1.2)
 
-    async def _together(self, lease: Lease, events: Sequence[Event], payloads: dict[int, str]) -> None:
+    async def _together(self, lease: Lease, events: Sequence[StoredEvent], payloads: dict[int, str]) -> None:
         """All of a batch in one transaction."""
         if not events:
             return
+        if self._before is not None:
+            for event in events:
+                await self._before(event, payloads[event.seq])
         async with self._database.transaction() as tx:
             still = await tx.fetch_all(
                 "SELECT seq FROM inbox_events WHERE lease = ? AND status = 'pending'", lease.token
@@ -158,7 +177,7 @@ class Worker:
                     await self._handler(event, payloads[event.seq], tx)
             await _end(tx, lease, [event for event in events if event.seq in mine])
 
-    async def _alone(self, lease: Lease, event: Event, payload: str) -> bool:
+    async def _alone(self, lease: Lease, event: StoredEvent, payload: str) -> bool:
         """One event in its transaction; False when those after it must wait for another try of it."""
         try:
             await self._together(lease, [event], {event.seq: payload})
@@ -174,7 +193,7 @@ class Worker:
             return False
         return True
 
-    async def _postpone(self, lease: Lease, event: Event, why: str) -> None:
+    async def _postpone(self, lease: Lease, event: StoredEvent, why: str) -> None:
         """Another try later: each wait twice the one before, scattered."""
         doubled = min(LONGEST_REST, self._shortest_rest * 2.0 ** min(event.attempts, 20))
         due = await self._database.now() + doubled * random.uniform(0.8, 1.2)  # noqa: S311
@@ -186,7 +205,7 @@ class Worker:
             lease.token,
         )
 
-    async def _bury(self, lease: Lease, event: Event, why: str) -> None:
+    async def _bury(self, lease: Lease, event: StoredEvent, why: str) -> None:
         log.error("event %s of %s is a dead letter: %s", event.id, event.connection, why)
         await self._database.execute(
             "UPDATE inbox_events SET status = 'dead', lease = '', trouble = ?, ended_at = ? "
@@ -216,7 +235,7 @@ async def replay(inbox: Inbox, event_id: str | None = None) -> int:
     )
 
 
-async def _end(tx: Transaction, lease: Lease, events: Sequence[Event]) -> None:
+async def _end(tx: Transaction, lease: Lease, events: Sequence[StoredEvent]) -> None:
     if not events:
         return
     await tx.execute(
@@ -229,7 +248,7 @@ async def _end(tx: Transaction, lease: Lease, events: Sequence[Event]) -> None:
     )
 
 
-def _first_tries(ready: Sequence[Event]) -> Sequence[Event]:
+def _first_tries(ready: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
     """The events before the first that has failed before; that one alone when it is the first."""
     for position, event in enumerate(ready):
         if event.attempts:
@@ -237,7 +256,7 @@ def _first_tries(ready: Sequence[Event]) -> Sequence[Event]:
     return ready
 
 
-def _among(events: Sequence[Event]) -> str:
+def _among(events: Sequence[StoredEvent]) -> str:
     return f"IN ({', '.join('?' * len(events))})"
 
 

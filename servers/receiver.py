@@ -15,11 +15,10 @@ from clew.core.errors import CallError
 from clew.core.inbox import Incoming
 from clew.core.intake import Intake
 from clew.servers.guard import HEADERS
+from clew.servers.webhook_settings import MOST_BODY
 
 log = logging.getLogger(__name__)
 
-MOST_BODY = 5 * 1024 * 1024
-"""Bytes of one body; `[webhooks] most_body` sets another number."""
 MOST_HELD = 64 * 1024 * 1024
 """Bytes of all bodies that are read at one time."""
 BODY_SECONDS = 10.0

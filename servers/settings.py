@@ -15,6 +15,7 @@ from typing import Any
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
 from clew.core.secret import Secret
+from clew.servers.webhook_settings import WebhookSettings, read_webhooks
 
 FILE = "clew.toml"
 DATABASE = "clew.db"
@@ -65,6 +66,7 @@ class Settings:
     rotate: tuple[str, ...] = ("data",)
     log_level: str = "warning"
     limits: str = ""
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     connectors: Mapping[str, ConnectorSettings] = field(default_factory=dict[str, ConnectorSettings])
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     files: tuple[Path, ...] = ()
@@ -141,7 +143,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not UTF-8 text.") from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
-    known = [*_SIMPLE, "connectors"]
+    known = [*_SIMPLE, "connectors", "webhooks"]
     return {name: _checked(_known(name, known, str(path)), value, str(path)) for name, value in table.items()}
 
 
@@ -286,4 +288,5 @@ _CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "log_level": _choice,
     "limits": _server,
     "connectors": _connectors,
+    "webhooks": read_webhooks,
 }

@@ -56,6 +56,9 @@ def _entries(settings: Settings) -> list[dict[str, Any]]:
         "log_level": settings.log_level,
         "limits": re.sub(r"//[^@]*@", "//***@", settings.limits) or "a file in home",
     }
+    for key in ("public_url", "trusted_proxies", "most_body"):
+        value = getattr(settings.webhooks, key)
+        values[f"webhooks.{key}"] = list(value) if isinstance(value, tuple) else value
     for name, connector in sorted(settings.connectors.items()):
         values |= {f"connectors.{name}.base_url": connector.base_url, f"connectors.{name}.account": connector.account}
     return [

@@ -18,7 +18,7 @@ from clew.servers.settings import Settings
 if TYPE_CHECKING:
     from clew.servers.runtime import Runtime
 
-_STDIO_SECONDS, _HTTP_SECONDS = 2.0, 8.0
+_STDIO_SECONDS, HTTP_SECONDS = 2.0, 8.0
 """How long calls under way may take to end after a signal."""
 
 
@@ -53,8 +53,8 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         chores(runtime),
     ):
         if arguments.http:
-            return await _until_stopped(_over_http(runtime, arguments.http), seconds=_HTTP_SECONDS, cancel=False)
-        return await _until_stopped(_over_stdio(runtime), seconds=_STDIO_SECONDS, cancel=True)
+            return await until_stopped(_over_http(runtime, arguments.http), seconds=HTTP_SECONDS, cancel=False)
+        return await until_stopped(_over_stdio(runtime), seconds=_STDIO_SECONDS, cancel=True)
 
 
 async def _over_stdio(runtime: "Runtime") -> None:
@@ -76,7 +76,7 @@ def _what(runtime: "Runtime") -> str:
     return f"{names} ({len(runtime.tools)} tools)"
 
 
-async def _until_stopped(
+async def until_stopped(
     serving: Coroutine[Any, Any, None], *, seconds: float, cancel: bool
 ) -> tuple[int | None, bool]:
     """Run `serving` until it ends or SIGINT or SIGTERM comes; the signal, and whether `serving` has ended.

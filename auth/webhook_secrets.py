@@ -118,7 +118,9 @@ async def receiving(vault: Vault, *, tenant: str = LOCAL_TENANT) -> list[Connect
     """The connections that have webhook secrets."""
     found = [each.connection for each in await vault.list(tenant=tenant)]
     return [
-        replace(each, connector=each.connector.removeprefix(PREFIX)) for each in found if each.connector.startswith(PREFIX)
+        replace(each, connector=each.connector.removeprefix(PREFIX))
+        for each in found
+        if each.connector.startswith(PREFIX)
     ]
 
 

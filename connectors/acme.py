@@ -3,6 +3,7 @@
 The facts stand first, then the functions; everything else an agent needs in production is the framework's.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -18,7 +19,11 @@ from clew import (
     Page,
     RateLimitHeaders,
     Rule,
+    Secret,
     Version,
+    errors,
+    events,
+    webhooks,
 )
 
 acme = Connector(
@@ -51,6 +56,38 @@ acme = Connector(
             Rule(code="invalid_input", status=200, body={"ok": "false", "error": "unknown_sender"}),
         ),
     ),
+    # https://www.standardwebhooks.com
+    webhooks=webhooks.Scheme(
+        name="acme",
+        title="Acme",
+        proof=webhooks.Hmac(
+            signature="webhook-signature",
+            prefix="v1,",
+            separator=" ",
+            encoding="base64",
+            signed="{id}.{ts}.{body}",
+            id="webhook-id",
+            timestamp=webhooks.Timestamp("webhook-timestamp"),
+            key="base64",
+            key_prefix="whsec_",
+        ),
+        delivery_id="webhook-id",
+        event_type="json:type",
+        secret="the endpoint's secret, whsec_…",
+    ),
+    events=events.Events(
+        type="type",
+        reference="data.id",
+        occurred="timestamp",
+        object="data",
+        states={
+            "message.delivered": "delivered",
+            "message.bounced": "bounced",
+            "payment.succeeded": "succeeded",
+            "payment.failed": "failed",
+            "payment.requires_action": "requires_action",
+        },
+    ),
     docs="docs/tutorial.md",
 )
 
@@ -59,6 +96,26 @@ acme = Connector(
 async def whoami(api: Api) -> str:
     """The e-mail address of the account."""
     return str((await api.get("/api/me"))["email"])
+
+
+async def _subscribe(api: Api, wish: events.Wish) -> events.Subscribed:
+    made = await api.post("/api/webhooks", json={"url": wish.url, "events": list(wish.types) or ["*"]})
+    return events.Subscribed(id=made["id"], secret=Secret(made["secret"]))
+
+
+async def _subscribed(api: Api, id: str, where: Mapping[str, str]) -> events.Subscribed | None:
+    try:
+        found = await api.get("/api/webhooks/{}", id)
+    except errors.NotFoundError:
+        return None
+    return events.Subscribed(id=id, active=not found["disabled"], why="disabled" if found["disabled"] else "")
+
+
+async def _unsubscribe(api: Api, id: str, where: Mapping[str, str]) -> None:
+    await api.delete("/api/webhooks/{}", id)
+
+
+acme.subscription = events.Subscription(create=_subscribe, check=_subscribed, remove=_unsubscribe)
 
 
 class Contact(BaseModel):

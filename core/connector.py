@@ -15,13 +15,14 @@ from clew.core.outcomes import ErrorMap
 from clew.core.pages import Paginator
 from clew.core.schema import Signature
 from clew.core.versions import Version
+from clew.core.webhooks.scheme import Scheme as WebhookScheme
 
 if TYPE_CHECKING:
     from clew.core.api import Api
     from clew.core.events import Events
     from clew.core.limiter import Declared
     from clew.core.limits import Limit, RateLimitHeaders
-    from clew.core.webhooks import Scheme as WebhookScheme
+    from clew.core.subscriptions import Subscription
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -94,8 +95,9 @@ class Connector:
     `base_url` is the API's root; an operator can override it (`[connectors.NAME] base_url`). `auth` lists the ways to
     authenticate, the preferred one first. `headers` go with every request. `graphql` is the path of the GraphQL
     endpoint below `base_url`. `rate_limits` holds the provider's budgets (`Limit`) and where answers say what is left
-    (`RateLimitHeaders`), one or several. `docs` is where a person reads about the API. `webhooks` is how its
-    deliveries are verified, `events` what they say.
+    (`RateLimitHeaders`), one or several. `webhooks` says how deliveries are verified, one scheme or several of which a
+    delivery uses one, `events` what they say, `subscription` how to ask for them. `docs` is where a person reads about
+    the API.
     """
 
     name: str
@@ -109,9 +111,10 @@ class Connector:
     rate_limits: "RateLimitHeaders | Limit | Sequence[RateLimitHeaders | Limit] | None" = None
     bounds: Bounds = field(default_factory=Bounds)
     graphql: str = "/graphql"
-    docs: str = ""
-    webhooks: "WebhookScheme | None" = None
+    webhooks: WebhookScheme | Sequence[WebhookScheme] = ()
     events: "Events | None" = None
+    subscription: "Subscription | None" = None
+    docs: str = ""
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool], init=False)
     asking: dict[str, Asking] = field(default_factory=dict[str, Asking], init=False)
     identify: "Callable[[Api], Awaitable[str]] | None" = field(default=None, init=False)
@@ -131,6 +134,11 @@ class Connector:
         if self.auth is None:
             return ()
         return (self.auth,) if isinstance(self.auth, Scheme) else tuple(self.auth)
+
+    @property
+    def webhook_schemes(self) -> tuple[WebhookScheme, ...]:
+        """How deliveries are verified; empty when the provider sends none, or nobody has said how."""
+        return (self.webhooks,) if isinstance(self.webhooks, WebhookScheme) else tuple(self.webhooks)
 
     @cached_property
     def declared(self) -> "Declared":

@@ -15,7 +15,10 @@ from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError
 from clew.core.fields import MISSING, as_list, as_text, look, steps
 from clew.core.inbox import REMEMBERED, REMEMBERED_SIGNED_TIME, Incoming
+from clew.core.subscriptions import Subscribed, Subscription, Wish
 from clew.core.webhooks import Event
+
+__all__ = ["DELIVERY", "DONE", "NOT_DONE", "PAYMENT", "Events", "Subscribed", "Subscription", "Wish", "clean"]
 
 DELIVERY: Sequence[str] = ("accepted", "deferred", "delivered", "bounced", "complained", "suppressed")
 PAYMENT: Sequence[str] = ("requires_action", "succeeded", "failed", "cancelled")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from clew.core.database import Transaction
 from clew.core.errors import CallError, quote
-from clew.core.inbox import StoredEvent, Inbox, Status, events_in
+from clew.core.inbox import Inbox, Status, StoredEvent, events_in
 
 log = logging.getLogger(__name__)
 

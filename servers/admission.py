@@ -16,12 +16,13 @@ from clew.core import webhooks
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector
 from clew.core.errors import CallError
-from clew.core.secret import Secret
-from clew.core.webhooks import Delivery, KeyRing, Refusal, Scheme
+from clew.core.events import Events
+from clew.core.webhooks import Delivery, KeyRing, Refusal
 from clew.servers.receiver import Answer, Request
 
 log = logging.getLogger(__name__)
 
+_PLAIN = Events()
 _FRESH = 3.0
 """Seconds until a new or revoked secret counts in every process."""
 _QUIET = 60.0
@@ -77,8 +78,7 @@ class Admission:
     async def __call__(self, request: Request) -> Answer:
         """Verify one delivery."""
         connector = self.connectors.get(request.connector)
-        scheme = None if connector is None else connector.webhooks
-        if connector is None or scheme is None:
+        if connector is None or not connector.webhook_schemes:
             return Answer(404, b"Refused.\n", why="no such connector")
         connection = Connection(self.tenant, connector.name, request.account)
         await self._refresh()
@@ -91,23 +91,19 @@ class Admission:
             )
             return Answer(404, b"Refused.\n", why="no secret")
         delivery = Delivery(request.headers, request.body, method=request.method, url=self.public.of(request))
-        return await self._judge(connector, connection, record, delivery, scheme)
+        return await self._judge(connector, connection, record, delivery)
 
-    async def _judge(
-        self, connector: Connector, connection: Connection, record: Record, delivery: Delivery, scheme: Scheme
-    ) -> Answer:
-        secrets = live(record)
-        shaken = webhooks.answer(
-            scheme, delivery, secrets, expecting=expected(record), known=self.keyring.known
-        ) if scheme.handshakes else None
+    async def _judge(self, connector: Connector, connection: Connection, record: Record, delivery: Delivery) -> Answer:
+        schemes, secrets = connector.webhook_schemes, live(record)
+        shaken = webhooks.answer(schemes, delivery, secrets, expecting=expected(record), known=self.keyring.known)
         if isinstance(shaken, Refusal):
             return self._refused(connection, shaken)
         if shaken is not None and not shaken.event:
             return await self._shake(connection, shaken)
-        found = await self.keyring.verify(scheme, delivery, secrets)
+        found = await self.keyring.verify(schemes, delivery, secrets)
         if isinstance(found, Refusal):
             return self._refused(connection, found)
-        return Answer(events=(connector.events or EVERYTHING).read(connection, found))
+        return Answer(events=(connector.events or _PLAIN).read(connection, found))
 
     async def _shake(self, connection: Connection, shaken: webhooks.Answer) -> Answer:
         if shaken.store is not None:

@@ -1,22 +1,28 @@
-"""What a server does beside answering: keys are rotated, idle grants are kept alive."""
+"""What a server does beside answering: keys are rotated, idle grants are kept alive, events are worked on."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
 from clew.auth.keepalive import Served, kept_alive
+from clew.servers.mailroom import Mailroom, open_mailroom
 from clew.servers.rotation import keep_policy
 from clew.servers.runtime import Runtime
+from clew.servers.subscriptions import kept_subscribed
 
 
 @contextlib.asynccontextmanager
-async def chores(runtime: Runtime) -> AsyncGenerator[None]:
-    """Run them while the block runs."""
+async def chores(runtime: Runtime) -> AsyncGenerator[Mailroom]:
+    """Run them while the block runs; what receives events is given to it."""
     served = {each.name: Served(each.schemes, runtime.base_url(each)) for each in runtime.connectors}
     rotation = asyncio.create_task(keep_policy(runtime), name="clew rotation")
     try:
-        async with kept_alive(runtime.vault, runtime.refresher, served):
-            yield
+        async with (
+            kept_alive(runtime.vault, runtime.refresher, served),
+            kept_subscribed(runtime),
+            open_mailroom(runtime.settings, runtime.store, runtime.connectors, runtime.client) as mailroom,
+        ):
+            yield mailroom
     finally:
         rotation.cancel()
         await asyncio.wait([rotation])

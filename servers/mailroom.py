@@ -10,18 +10,16 @@ from dataclasses import dataclass
 import httpx
 from starlette.routing import Route
 
-from clew.auth.sealer import VaultSealer
-from clew.auth.sealing import DataKeys
 from clew.core.connector import Connector
 from clew.core.errors import ClewError
-from clew.core.inbox import Inbox, open_inbox
+from clew.core.inbox import Inbox
 from clew.core.inbox_work import Step, Worker
 from clew.core.intake import Intake
 from clew.core.webhooks import KeyRing
 from clew.servers.admission import Admission, Public
 from clew.servers.receiver import Receiver
 from clew.servers.settings import Settings
-from clew.servers.store import Store
+from clew.servers.store import Store, open_events
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +42,6 @@ class Mailroom:
         return [Route("/webhooks/{connector}/{connection}", self.receiver)]
 
 
-async def open_events(store: Store) -> Inbox:
-    """The inbox of a store."""
-    return await open_inbox(store.database, VaultSealer(DataKeys(store.database, store.keys)))
-
-
 @contextlib.asynccontextmanager
 async def open_mailroom(
     settings: Settings,
@@ -59,7 +52,7 @@ async def open_mailroom(
     before: Step | None = None,
 ) -> AsyncGenerator[Mailroom]:
     """Receive and work on the events of these connectors while the block runs; `before` joins them to calls."""
-    served: Mapping[str, Connector] = {each.name: each for each in connectors if each.webhooks is not None}
+    served: Mapping[str, Connector] = {each.name: each for each in connectors if each.webhook_schemes}
     inbox = await open_events(store)
     worker = Worker(inbox, before=before, only=tuple(served))
     intake = Intake(inbox, worker.nudge)

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from clew.auth.connections import Status, status
 from clew.auth.keys import Keys
 from clew.auth.places import open_keys
+from clew.auth.sealer import VaultSealer
+from clew.auth.sealing import DataKeys
 from clew.auth.vault import Vault, open_vault
 from clew.core.database import Database, open_database
 from clew.core.errors import ConfigurationError
+from clew.core.inbox import Inbox, open_inbox
 from clew.core.limit_store import FallbackStore, LimitStore, MemoryStore, StoreError
 from clew.servers.settings import DATABASE, Settings
 
@@ -38,6 +41,11 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
         yield Store(database, await open_vault(database, keys), keys)
     finally:
         await database.close()
+
+
+async def open_events(store: Store) -> Inbox:
+    """The inbox in the database; its payloads are sealed with the vault's keys."""
+    return await open_inbox(store.database, VaultSealer(DataKeys(store.database, store.keys)))
 
 
 def open_limits(settings: Settings) -> LimitStore:

@@ -9,7 +9,7 @@ from clew.core.inbox import Status
 from clew.servers.cli.output import ago, emit_json, table, talk
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
-from clew.servers.store import open_store
+from clew.servers.store import open_events, open_store
 
 
 def show_dead(arguments: Namespace) -> int:
@@ -17,7 +17,11 @@ def show_dead(arguments: Namespace) -> int:
     settings = begin()
     if arguments.replay or arguments.all:
         count = asyncio.run(_replay(settings, arguments.replay))
-        talk(f"{count} of them will be tried again by the next server that runs." if count else "There is none to try again.")
+        talk(
+            f"{count} of them will be tried again by the next server that runs."
+            if count
+            else "There is none to try again."
+        )
         if arguments.json:
             emit_json({"replayed": count})
         return 0
@@ -34,8 +38,6 @@ def show_dead(arguments: Namespace) -> int:
 
 
 async def _dead(settings: Settings) -> list[dict[str, Any]]:
-    from clew.servers.mailroom import open_events
-
     async with open_store(settings) as store:
         found = await (await open_events(store)).list(status=Status.DEAD, limit=500)
     return [
@@ -54,7 +56,6 @@ async def _dead(settings: Settings) -> list[dict[str, Any]]:
 
 async def _replay(settings: Settings, event_id: str | None) -> int:
     from clew.core.inbox_work import replay
-    from clew.servers.mailroom import open_events
 
     async with open_store(settings) as store:
         inbox = await open_events(store)

@@ -5,6 +5,7 @@ import argparse
 from clew import __version__
 from clew.servers.cli.auth_commands import add_auth
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
+from clew.servers.cli.webhooks_commands import add_webhooks
 
 __all__ = ["SHELLS", "UsageError", "build"]
 
@@ -23,6 +24,7 @@ def build() -> Parser:
     _add_catalog(commands)
     _add_serving(commands)
     add_auth(commands)
+    add_webhooks(commands)
     _add_explain(commands)
     _add_rest(commands)
     return parser

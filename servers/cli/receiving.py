@@ -26,12 +26,14 @@ async def _serve(settings: Settings, arguments: Namespace) -> int | None:
 
     names = arguments.names or await _names(settings)
     async with Runtime.open(settings, names) as runtime, chores(runtime) as mailroom:
-        served = [each.name for each in runtime.connectors if each.webhooks is not None]
+        served = [each.name for each in runtime.connectors if each.webhook_schemes]
         if not served:
             raise ConfigurationError(f"{', '.join(names)} has no webhooks that clew knows.")
 
         def ready(url: str) -> None:
-            talk(f"clew: receiving at {url}/webhooks/{{connector}}/{{account}} for {', '.join(served)}. Ctrl-C stops it.")
+            talk(
+                f"clew: receiving at {url}/webhooks/{{connector}}/{{account}} for {', '.join(served)}. Ctrl-C stops it."
+            )
 
         serving = serve_deliveries(mailroom, arguments.http, ready, share_port=arguments.share_port)
         stopped, _ = await until_stopped(serving, seconds=HTTP_SECONDS, cancel=False)

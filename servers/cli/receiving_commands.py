@@ -11,23 +11,31 @@ def add_receiving(verbs: Commands) -> None:
         more="'clew serve --http' receives them as well. Put TLS in front of it, and set [webhooks] public_url.",
         json=False,
     )  # fmt: skip
-    names = serve.add_argument("names", nargs="*", metavar="NAME", help="connectors; all that have a secret unless given")
+    names = serve.add_argument(
+        "names", nargs="*", metavar="NAME", help="connectors; all that have a secret unless given"
+    )
     completed(names, "connectors")
-    serve.add_argument("--http", metavar="HOST:PORT", default="127.0.0.1:8080", help="where; 127.0.0.1:8080 unless given")
+    serve.add_argument(
+        "--http", metavar="HOST:PORT", default="127.0.0.1:8080", help="where; 127.0.0.1:8080 unless given"
+    )
     serve.add_argument("--share-port", action="store_true", help="several processes may serve the same port")
 
     store = add(
         verbs, "set", "signing:set_secret", "store the secret that a provider signs deliveries with",
         "clew webhooks set github", "clew webhooks set stripe --account work < secret.txt",
-        more="It is asked for at a hidden prompt, else read from standard input. The former secret stays valid for a day.",
+        more="It is asked for at a hidden prompt, else read from standard input. The former one stays valid for a day.",
     )  # fmt: skip
     name(store)
     account(store)
     store.add_argument("--file", metavar="F", help="read it from this file (also a public key, or settings in JSON)")
-    store.add_argument("--overlap", metavar="T", default="24h", help='how long the former secret stays valid: "24h", "0"')
+    store.add_argument(
+        "--overlap", metavar="T", default="24h", help='how long the former secret stays valid: "24h", "0"'
+    )
     store.add_argument("--expect", action="store_true", help="the provider will send it itself, within the hour")
 
-    forget = add(verbs, "forget", "signing:forget_secrets", "forget the secrets of an account", "clew webhooks forget acme")
+    forget = add(
+        verbs, "forget", "signing:forget_secrets", "forget the secrets of an account", "clew webhooks forget acme"
+    )
     name(forget)
     account(forget)
 
@@ -49,7 +57,11 @@ def add_receiving(verbs: Commands) -> None:
     subscribe.add_argument("--url", metavar="URL", help="this server's public root; [webhooks] public_url unless given")
     subscribe.add_argument("--events", metavar="A,B", default="", help="only these types")
     subscribe.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="what the provider wants to know, such as where"
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what the provider wants to know, such as where",
     )
 
     renew = add(

@@ -16,6 +16,7 @@ from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
 
 if TYPE_CHECKING:
+    from clew.servers.mailroom import Mailroom
     from clew.servers.runtime import Runtime
 
 _STDIO_SECONDS, HTTP_SECONDS = 2.0, 8.0
@@ -50,10 +51,12 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
     tools = [name.strip() for name in arguments.tools.split(",") if name.strip()]
     async with (
         Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,
-        chores(runtime),
+        chores(runtime) as mailroom,
     ):
         if arguments.http:
-            return await until_stopped(_over_http(runtime, arguments.http), seconds=HTTP_SECONDS, cancel=False)
+            return await until_stopped(
+                _over_http(runtime, arguments.http, mailroom), seconds=HTTP_SECONDS, cancel=False
+            )
         return await until_stopped(_over_stdio(runtime), seconds=_STDIO_SECONDS, cancel=True)
 
 
@@ -65,10 +68,13 @@ async def _over_stdio(runtime: "Runtime") -> None:
     await serve_stdio(runtime)
 
 
-async def _over_http(runtime: "Runtime", address: str) -> None:
+async def _over_http(runtime: "Runtime", address: str, mailroom: "Mailroom") -> None:
     from clew.servers.http import serve_http
 
-    await serve_http(runtime, address, lambda url: talk(f"clew: serving {_what(runtime)} at {url} - Ctrl-C stops it."))
+    def ready(url: str) -> None:
+        talk(f"clew: serving {_what(runtime)} at {url} - Ctrl-C stops it.")
+
+    await serve_http(runtime, address, ready, more=mailroom.routes)
 
 
 def _what(runtime: "Runtime") -> str:
@@ -76,9 +82,7 @@ def _what(runtime: "Runtime") -> str:
     return f"{names} ({len(runtime.tools)} tools)"
 
 
-async def until_stopped(
-    serving: Coroutine[Any, Any, None], *, seconds: float, cancel: bool
-) -> tuple[int | None, bool]:
+async def until_stopped(serving: Coroutine[Any, Any, None], *, seconds: float, cancel: bool) -> tuple[int | None, bool]:
     """Run `serving` until it ends or SIGINT or SIGTERM comes; the signal, and whether `serving` has ended.
 
     A second signal ends the process at once.

@@ -23,11 +23,14 @@ def set_secret(arguments: Namespace) -> int:
     settings = begin()
     check_name(arguments.name)
     connector = load(arguments.name)
-    scheme = connector.webhooks
-    if scheme is None:
+    if not connector.webhook_schemes:
         raise ConfigurationError(f"{connector.name} has no webhooks that clew knows.")
     overlap = _overlap(arguments.overlap)
-    secret = None if arguments.expect else _read(arguments, f"{connector.title or connector.name}: {scheme.secret}")
+    secret = (
+        None
+        if arguments.expect
+        else _read(arguments, f"{connector.title or connector.name}: {connector.webhook_schemes[0].secret}")
+    )
     result = asyncio.run(_set(settings, connector, arguments.account, secret, overlap))
     if arguments.json:
         emit_json(result)
@@ -49,13 +52,20 @@ async def _set(
         connection = await account_of(store, connector, account)
         if secret is None:
             await expect_secret(store.vault, connection)
-            talk(f"{connection}: a secret that the provider sends within the hour is taken. Begin its registration now.")
+            talk(
+                f"{connection}: a secret that the provider sends within the hour is taken. Begin its registration now."
+            )
             return {"connector": connector.name, "account": connection.account, "expecting": True}
         stored = await add_secret(store.vault, connection, secret, overlap=overlap)
     talk(f"{connection}: the webhook secret is stored. Deliveries go to {path_of(connection)}")
     if len(stored) > 1:
         talk(f"The one before stays valid for {duration(overlap)}.")
-    return {"connector": connector.name, "account": connection.account, "path": path_of(connection), "live": len(stored)}
+    return {
+        "connector": connector.name,
+        "account": connection.account,
+        "path": path_of(connection),
+        "live": len(stored),
+    }
 
 
 def forget_secrets(arguments: Namespace) -> int:

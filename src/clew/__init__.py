@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.auth import schemes
     from clew.auth.schemes import ApiKey, Basic, Bearer, OAuth2
-    from clew.core import errors
+    from clew.core import errors, events, webhooks
     from clew.core.api import Api
     from clew.core.bounds import Bounds
     from clew.core.connector import Connector
@@ -50,7 +50,9 @@ __all__ = [
     "Verdict",
     "Version",
     "errors",
+    "events",
     "schemes",
+    "webhooks",
 ]
 
 _PLACES = {
@@ -68,7 +70,12 @@ _PLACES = {
     "clew.core.waits": ("Reset",),
 }
 
-_MODULES = {"errors": "clew.core.errors", "schemes": "clew.auth.schemes"}
+_MODULES = {
+    "errors": "clew.core.errors",
+    "events": "clew.core.events",
+    "schemes": "clew.auth.schemes",
+    "webhooks": "clew.core.webhooks",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,89 @@
+"""From a delivery to an event, or to the reason why not. Never an exception, whatever the sender sent."""
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+
+from clew.core.secret import Secret
+from clew.core.webhooks.attempts import Attempt, Known, Proof, Proven, nothing_known
+from clew.core.webhooks.delivery import Delivery, Reader, Refused, RefusedError
+from clew.core.webhooks.event import SEAL, Event, Refusal
+from clew.core.webhooks.scheme import Scheme, _several
+from clew.core.webhooks.secrets import sort
+
+
+def verify(
+    scheme: Scheme | Sequence[Scheme],
+    delivery: Delivery,
+    secrets: Iterable[Secret],
+    *,
+    now: float | None = None,
+    tolerance: float | None = None,
+    known: Known = nothing_known,
+) -> Event | Refusal:
+    """Verify a delivery with every live secret, on its raw bytes.
+
+    Of several schemes the first that the sender used decides. `now` is the clock (seconds since 1970), `tolerance`
+    replaces the scheme's window for timestamps. `known` looks up keys that were fetched before; a refusal whose
+    `fetch` is a URL becomes another answer once that key is known. Without a secret every delivery is refused.
+    """
+    try:
+        clock = time.time() if now is None else now
+        if not math.isfinite(clock) or (tolerance is not None and not 0 <= tolerance < math.inf):
+            return Refusal(Refused.MALFORMED, "the clock or the tolerance is no number of seconds")
+        attempt = Attempt(delivery, sort(secrets), clock, tolerance, known)
+        if isinstance(scheme, Scheme):
+            return _verified(scheme, attempt)
+        chosen = next((each for each in scheme if any(way.applies(delivery) for way in each.proofs)), None)
+        if chosen is None:
+            return Refusal(Refused.NO_SIGNATURE, "there is no signature of a kind that is declared")
+        return _verified(chosen, attempt)
+    except RefusedError as refused:
+        return Refusal(refused.code, refused.reason, refused.url)
+    except Exception as error:  # fail closed: whatever goes wrong, nothing is accepted
+        return Refusal(Refused.INTERNAL, f"it could not be verified: {type(error).__name__}")
+
+
+def _verified(scheme: Scheme, attempt: Attempt) -> Event | Refusal:
+    if len(scheme.proofs) == 1:
+        proof = scheme.proofs[0]
+        return _event(scheme, proof, proof.prove(attempt), attempt.delivery)
+    ways = [each for each in scheme.proofs if each.applies(attempt.delivery)]
+    if not ways:
+        attempt.texts()
+        raise RefusedError(Refused.NO_SIGNATURE, "there is no signature of a kind that this scheme knows")
+    first: RefusedError | None = None
+    for proof in ways:
+        try:
+            return _event(scheme, proof, proof.prove(attempt), attempt.delivery)
+        except RefusedError as refused:
+            # A way whose secret is of the other kind says the least.
+            if first is None or first.code is Refused.BAD_SECRET:
+                first = refused
+    assert first is not None
+    raise first
+
+
+def _event(scheme: Scheme, proof: Proof, proven: Proven, delivery: Delivery) -> Event:
+    number, delivery_id = _first(scheme.ids, delivery)
+    return Event(
+        scheme=scheme.name,
+        delivery=delivery,
+        secret=proven.secret,
+        delivery_id=delivery_id,
+        id_is_signed=number is not None and scheme.signs(_several(scheme.delivery_id)[number]),
+        type=_first(scheme.types, delivery)[1],
+        signed_at=proven.signed_at,
+        replayable_for=proof.replayable_for,
+        claims=proven.claims,
+        covers_body=proof.covers_body,
+        seal=SEAL,
+    )
+
+
+def _first(readers: tuple[Reader, ...], delivery: Delivery) -> tuple[int | None, str | None]:
+    for number, read in enumerate(readers):
+        found = read(delivery)
+        if found:
+            return number, found
+    return None, None

@@ -8,6 +8,7 @@ A run that finds the rest of an interrupted one finishes that instead of startin
 
 import asyncio
 import json
+import math
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -18,6 +19,7 @@ from clew.auth import sealing
 from clew.auth.facts import Facts
 from clew.auth.keys import Keys, WrongKeyError
 from clew.auth.leases import Lease, Leases
+from clew.auth.records import KEPT, is_of_records
 from clew.auth.vault import binding_of
 from clew.core.connection import Connection
 from clew.core.database import Database, Row
@@ -133,7 +135,7 @@ class Rotation:
         former = await sealing.newest(self._database, tenant)
         assert former is not None
         progress, resumed = replace(before, damaged=()), False
-        if await self._has_several(tenant):
+        if await self._has_several(tenant) and not is_of_records(tenant):
             progress = await self._seal_all(tenant, await self._data_keys.current(tenant), progress)
             resumed = progress.done > before.done
         if not resumed:
@@ -214,8 +216,9 @@ class Rotation:
         """Remove data keys that seal nothing any more; no writer can use one meanwhile."""
         async with self._database.transaction() as tx:
             present = await sealing.newest(tx, tenant)
+            before = time.time() - KEPT if is_of_records(tenant) else math.inf
             for (data_key_id,) in await tx.fetch_all(
-                "SELECT data_key_id FROM vault_data_keys WHERE tenant = ?", tenant
+                "SELECT data_key_id FROM vault_data_keys WHERE tenant = ? AND created_at < ?", tenant, before
             ):
                 header = sealing.header_of(bytes.fromhex(data_key_id))
                 used = await tx.fetch_one(

@@ -35,18 +35,25 @@ class DataKey:
 
     def seal(self, text: str, bound: bytes) -> str:
         """Seal `text`; it opens only with the same `bound`."""
+        return base64.b64encode(self.seal_bytes(text.encode(), bound)).decode()
+
+    def seal_bytes(self, data: bytes, bound: bytes) -> bytes:
+        """Seal `data` without the base64."""
         nonce = os.urandom(12)
-        return base64.b64encode(_FORMAT + self.id + nonce + self._cipher.encrypt(nonce, text.encode(), bound)).decode()
+        return _FORMAT + self.id + nonce + self._cipher.encrypt(nonce, data, bound)
 
     def open(self, sealed: str, bound: bytes) -> str:
         """Return the text. Raises `ValueError` when anything was altered."""
+        return self.open_bytes(binascii.a2b_base64(sealed, strict_mode=True), bound).decode()
+
+    def open_bytes(self, content: bytes, bound: bytes) -> bytes:
+        """Return what was sealed with `seal_bytes`. Raises `ValueError` when anything was altered."""
         from cryptography.exceptions import InvalidTag
 
-        content = binascii.a2b_base64(sealed, strict_mode=True)
         if content[:1] != _FORMAT or content[1:9] != self.id:
             raise ValueError("sealed with another data key")
         try:
-            return self._cipher.decrypt(content[9:21], content[21:], bound).decode()
+            return self._cipher.decrypt(content[9:21], content[21:], bound)
         except InvalidTag:
             raise ValueError("the authentication tag does not fit") from None
 
@@ -58,7 +65,12 @@ def header_of(data_key_id: bytes) -> str:
 
 def key_id_of(sealed: str) -> bytes:
     """The data-key id in a sealed field's header. Raises `ValueError` when there is no such header."""
-    header = base64.b64decode(sealed[:12], validate=True)
+    return key_id_in(base64.b64decode(sealed[:12], validate=True))
+
+
+def key_id_in(sealed: bytes) -> bytes:
+    """The same for sealed bytes."""
+    header = sealed[:9]
     if len(header) != 9 or header[:1] != _FORMAT:
         raise ValueError("not in the vault's format")
     return header[1:]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, TypedDict, TypeVar, Unpack, cast, overload
 from urllib.parse import unquote, urlencode, urlsplit
 
 import httpx
@@ -26,6 +26,7 @@ from clew.core.paths import Segment, expand
 from clew.core.response import Response
 from clew.core.transport import SAFE_METHODS
 from clew.core.wire import Exchange, Trail, Wire
+from clew.core.writing import Writing
 
 T = TypeVar("T")
 Scalar = str | int | float | bool
@@ -171,12 +172,33 @@ class Api:
         attempt = Attempt("POST", "(upload)")
         await wire.exchange(Exchange(request, attempt, True, self._deadline, self._host, self._trail))
 
-    async def _send(self, method: str, path: str, route: str, **more: Unpack[Sending]) -> Response:
+    def reference(self, reference: str) -> None:
+        """Say what the provider calls the object that this write makes or changes, so that an event can name it."""
+        if self._writing is not None:
+            self._writing.refer(reference)
+
+    def accepted(self, follow_up: str, *, reference: str | None = None) -> None:
+        """Say that the provider has taken the write on and that its end comes later; `follow_up` tells the agent what
+        to do then. The tool returns its result as ever."""
+        if self._writing is not None:
+            self._writing.follow_up = follow_up
+        if reference is not None:
+            self.reference(reference)
+
+    @property
+    def _writing(self) -> Writing | None:
+        return None if self._effect is Effect.READ else self._trail.writing
+
+    async def _send(self, method: str, path: str, route: str, inside: str = "", **more: Unpack[Sending]) -> Response:
         method = method.upper()
         if self._effect is Effect.READ and method not in {*SAFE_METHODS, "POST"}:
             raise ConfigurationError(f"a read tool may not send {method} {route}.")
-        request = _request(method, f"{self._wire.base_url}{path}", more)
         safe = more.get("safe", method in SAFE_METHODS or self._effect is Effect.READ)
+        if self._writing is not None:
+            await self._writing.depart(safe=safe)
+            if not safe:
+                more = cast(Sending, self._writing.dress(method, dict(more), inside))
+        request = _request(method, f"{self._wire.base_url}{path}", more)
         record = Attempt(method, route)
         return await self._wire.exchange(Exchange(request, record, safe, self._deadline, self._host, self._trail))
 
@@ -187,7 +209,7 @@ class Api:
             raise ConfigurationError("a read tool may not send a GraphQL mutation.")
         path = self._wire.connector.graphql
         body = {"query": query, "variables": dict(variables or {})}
-        response = await self._send("POST", path, path, json=body, safe=not mutates)
+        response = await self._send("POST", path, path, "variables.", json=body, safe=not mutates)
         data, errors = look(response.data, "data"), look(response.data, "errors")
         if as_list(errors):
             if mutates and data is MISSING:

@@ -15,6 +15,8 @@ from clew.core.connector import Effect, Tool
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, DeniedError, InternalError, Outcome, PermissionDeniedError
 from clew.core.host import Host, Question, SilentHost
+from clew.core.journal import Journal
+from clew.core.journaling import has_ended, journaled
 from clew.core.policy import Decision, Policy
 from clew.core.schema import Signature
 from clew.core.wire import Trail, Wire
@@ -40,6 +42,8 @@ class Call:
     trail: Trail = field(default_factory=Trail)
     identity: str | None = None
     granted: frozenset[str] | None = None
+    settled: bool = False  # what it asks for has an end already, so nobody is asked and nothing is done
+    within: str = ""  # the step of a workflow that this call is
 
 
 Structured = dict[str, Any]
@@ -57,10 +61,13 @@ class Suspend(BaseException):
 class Walk:
     """The stages of a call, folded into one function. `str(walk)` prints them in order."""
 
-    def __init__(self, policy: Policy | None = None, sink: audit.Sink = audit.log_record) -> None:
+    def __init__(
+        self, policy: Policy | None = None, sink: audit.Sink = audit.log_record, journal: Journal | None = None
+    ) -> None:
         self.policy = policy or Policy()
         self.sink = sink
-        self.stages: Sequence[Stage] = (self.record, self.check, self.consent, self.run)
+        self.writes = journal
+        self.stages: Sequence[Stage] = (self.record, self.check, self.consent, self.journal, self.run)
 
     def __str__(self) -> str:
         names = [stage.__name__ for stage in self.stages] + [f"  {stage.__name__}" for stage in Wire.stages()]
@@ -143,7 +150,9 @@ class Walk:
             decision = Decision.ASK
         if decision is Decision.DENY:
             raise DeniedError(f"the policy of this server does not allow {call.tool.name}.")
-        if decision is Decision.ASK and not await self._confirmed(call):
+        if decision is Decision.ASK and await has_ended(call, self.writes):
+            call.settled = True
+        elif decision is Decision.ASK and not await self._confirmed(call):
             raise DeniedError(f"the person declined {call.tool.name}; nothing was changed.")
         return await proceed(call)
 
@@ -167,6 +176,12 @@ class Walk:
             preview = signature.structured(shown)
         plain = call.tool.signature.model.model_validate(call.typed).model_dump(mode="json", exclude_none=True)
         return Question(call.tool.name, call.tool.description, call.connection, plain, preview, call.identity)
+
+    async def journal(self, call: Call, proceed: Proceed) -> Structured:
+        """Writes only: durable before they leave, done once, and told again to whoever repeats them."""
+        if call.tool.effect is Effect.READ:
+            return await proceed(call)
+        return await journaled(call, proceed, self.writes)
 
     async def run(self, call: Call, proceed: Proceed) -> Structured:
         """The tool function itself, and its result as plain data."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
 from clew.core.bounds import Bounds
 from clew.core.credentials import Scheme
 from clew.core.errors import ConfigurationError
+from clew.core.once import Look, Once, Reader, check_declared
 from clew.core.outcomes import ErrorMap
 from clew.core.pages import Paginator
 from clew.core.schema import Signature
@@ -44,7 +45,8 @@ class Tool:
     """One function that a model may call; `preview` shows a person what a destructive one will hit.
 
     `scopes` are the rights it needs beyond those that the connector always asks for; `repo|public_repo` is a choice, of
-    which the first is asked for.
+    which the first is asked for. `once` says what the provider offers against doing a write twice, `verify` how to see
+    whether it happened.
     """
 
     connector: str
@@ -54,6 +56,8 @@ class Tool:
     toolset: str
     preview: ToolFunction | None = None
     scopes: tuple[str, ...] = ()
+    once: Once | None = None
+    verify: Look | None = None
 
     @property
     def description(self) -> str:
@@ -74,7 +78,7 @@ class Tool:
     @cached_property
     def signature(self) -> Signature:
         """Input and output schema, made when first asked for."""
-        return Signature(self.function, self.name)
+        return Signature(self.function, self.name, keyed=self.effect is not Effect.READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +172,42 @@ class Connector:
     def write(self, function: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]: ...
     @overload
     def write(
-        self, /, *, toolset: str = "", scopes: Sequence[str] = ()
+        self,
+        /,
+        *,
+        toolset: str = "",
+        scopes: Sequence[str] = (),
+        once: Once | None = None,
+        verify: Reader | Look | None = None,
     ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]: ...
-    def write(self, function: ToolFunction | None = None, /, *, toolset: str = "", scopes: Sequence[str] = ()) -> Any:
-        """Add a tool that adds or changes something and can be undone: never sent twice blindly."""
-        return self._door(function, Effect.WRITE, toolset, scopes)
+    def write(
+        self,
+        function: ToolFunction | None = None,
+        /,
+        *,
+        toolset: str = "",
+        scopes: Sequence[str] = (),
+        once: Once | None = None,
+        verify: Reader | Look | None = None,
+    ) -> Any:
+        """Add a tool that adds or changes something and can be undone: never sent twice blindly.
+
+        `once` is what the provider offers against doing it twice, `verify` a read that shows whether it happened:
+        `async (api, **arguments) -> result | None`, with those of the tool's parameters that it takes.
+        """
+        return self._door(function, Effect.WRITE, toolset, scopes, once, verify)
 
     def destructive(
-        self, *, preview: "Callable[Concatenate[Api, P], Awaitable[Any]]", toolset: str = "", scopes: Sequence[str] = ()
+        self,
+        *,
+        preview: "Callable[Concatenate[Api, P], Awaitable[Any]]",
+        toolset: str = "",
+        scopes: Sequence[str] = (),
+        once: Once | None = None,
+        verify: Reader | Look | None = None,
     ) -> "Callable[[Callable[Concatenate[Api, P], Awaitable[R]]], Callable[Concatenate[Api, P], Awaitable[R]]]":
         """Add a tool whose effect cannot be taken back. `preview` is a read tool with the same parameters; what it
-        returns is shown to a person, who must agree before the tool runs."""
+        returns is shown to a person, who must agree before the tool runs. `once` and `verify` as for `write`."""
         shown = self.tools.get(getattr(preview, "__name__", ""))
         if shown is None or shown.function is not preview or shown.effect is not Effect.READ:
             raise ConfigurationError(f"connector {self.name}: a preview must be one of its read tools.")
@@ -188,7 +217,7 @@ class Connector:
         ) -> Callable[Concatenate["Api", P], Awaitable[R]]:
             if list(inspect.signature(function).parameters) != list(inspect.signature(preview).parameters):
                 raise ConfigurationError(f"tool {function.__name__}: its preview must take the same parameters.")
-            self._add(function, Effect.DESTRUCTIVE, toolset, scopes, preview)
+            self._add(function, Effect.DESTRUCTIVE, toolset, scopes, preview, once, verify)
             return function
 
         return add
@@ -221,9 +250,17 @@ class Connector:
         self.identify = function
         return function
 
-    def _door(self, function: ToolFunction | None, effect: Effect, toolset: str, scopes: Sequence[str]) -> Any:
+    def _door(
+        self,
+        function: ToolFunction | None,
+        effect: Effect,
+        toolset: str,
+        scopes: Sequence[str],
+        once: Once | None = None,
+        verify: Reader | Look | None = None,
+    ) -> Any:
         def add(tool: ToolFunction) -> ToolFunction:
-            self._add(tool, effect, toolset, scopes, None)
+            self._add(tool, effect, toolset, scopes, None, once, verify)
             return tool
 
         return add if function is None else add(function)
@@ -235,6 +272,8 @@ class Connector:
         toolset: str,
         scopes: Sequence[str],
         preview: ToolFunction | None,
+        once: Once | None = None,
+        verify: Reader | Look | None = None,
     ) -> None:
         name = function.__name__
         if not _NAME.fullmatch(name):
@@ -243,4 +282,5 @@ class Connector:
             raise ConfigurationError(f"connector {self.name} has two tools called {name}.")
         if not (function.__doc__ or "").strip():
             raise ConfigurationError(f"tool {name} needs a docstring: it is what the model reads.")
-        self.tools[name] = Tool(self.name, name, function, effect, toolset, preview, tuple(scopes))
+        look = check_declared(name, once, verify)
+        self.tools[name] = Tool(self.name, name, function, effect, toolset, preview, tuple(scopes), once, look)

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
@@ -28,6 +29,18 @@ Value = str | bytes | int | float | None
 
 Row = tuple[Any, ...]
 """What a query returns, in the order of its columns."""
+
+
+Statement = tuple[str, tuple[Value, ...]]
+"""SQL and its parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batched:
+    """What one statement of a batch came to."""
+
+    changed: int
+    rows: list[Row]
 
 
 class Transaction(Protocol):
@@ -62,6 +75,14 @@ class Database(Transaction, Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Open a write transaction that excludes every other writer; an exception in the block undoes it."""
+        ...
+
+    async def batch(self, statements: Sequence[Statement], *, durable: bool = True) -> list[Batched]:
+        """Run statements in one transaction and, with a server, in one round trip; each gives its rows or their count.
+
+        In them `clew_now()` is the clock of `now`. With `durable=False` a crash of the whole machine may lose the
+        transaction, a crash of the process may not.
+        """
         ...
 
     async def now(self) -> float:
@@ -142,6 +163,11 @@ class SqliteDatabase:
         """The path."""
         return str(self._path)
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction]:
         """BEGIN IMMEDIATE … COMMIT; the block's statements run inline, the waits in the worker thread."""
@@ -159,6 +185,32 @@ class SqliteDatabase:
                 raise
             finally:
                 self._owner = None
+
+    async def batch(self, statements: Sequence[Statement], *, durable: bool = True) -> list[Batched]:
+        """Run the statements in one transaction, all of it in the worker thread."""
+        if self._owner is not None and self._owner is asyncio.current_task():
+            raise RuntimeError("this task is already in a transaction: use the one it has")
+        async with self._lock:
+            return await self._patiently(lambda: self._run_batch(statements, durable))
+
+    def _run_batch(self, statements: Sequence[Statement], durable: bool) -> list[Batched]:
+        writer = self._writer
+        if not durable:
+            writer.execute("PRAGMA synchronous=NORMAL")
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            done: list[Batched] = []
+            for sql, parameters in statements:
+                cursor = writer.execute(sql, parameters)
+                done.append(Batched(cursor.rowcount, cursor.fetchall()))
+            writer.execute("COMMIT")
+        finally:
+            if writer.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    writer.rollback()
+            if not durable:
+                writer.execute("PRAGMA synchronous=FULL")
+        return done
 
     async def execute(self, sql: str, *parameters: Value) -> int:
         """Run one statement in its own durable transaction."""
@@ -193,7 +245,9 @@ class SqliteDatabase:
         self._reader.execute("PRAGMA query_only=ON")
 
     def _open_connection(self, *, timeout: float) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=timeout, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, timeout=timeout, isolation_level=None, check_same_thread=False)
+        connection.create_function("clew_now", 0, time.monotonic)
+        return connection
 
     async def _patiently(self, job: Callable[[], T]) -> T:
         """Run `job` in the worker thread, again and again while other processes hold the lock it needs."""

@@ -123,6 +123,7 @@ class CallError(ClewError):
         self.provider_message = quote(provider_message) if provider_message else None
         self.request_id = quote(request_id, 100) if request_id else None
         self.reference: str | None = None
+        self.result: Mapping[str, Any] | None = None  # of the same action done before
 
     def as_dict(self) -> dict[str, Any]:
         """The structured form: only the keys that say something, always in the same order."""
@@ -140,6 +141,7 @@ class CallError(ClewError):
             "provider_message": self.provider_message,
             "provider_request_id": self.request_id,
             "reference": self.reference,
+            "result": self.result,
         }
         return {key: value for key, value in facts.items() if value is not None}
 

@@ -10,17 +10,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 from clew.core.connection import Connection
 from clew.core.database import Database, Row, Transaction, Value
+from clew.core.errors import InternalError
+from clew.core.sealer import Sealer
 
 STEPS = (
     """CREATE TABLE inbox_events (
         seq BIGINT PRIMARY KEY,
         tenant TEXT NOT NULL, connector TEXT NOT NULL, account TEXT NOT NULL,
         type TEXT NOT NULL, reference TEXT NOT NULL, state TEXT NOT NULL, order_key TEXT NOT NULL,
-        occurred_at DOUBLE PRECISION, received_at DOUBLE PRECISION NOT NULL, sealed TEXT NOT NULL,
+        occurred_at DOUBLE PRECISION, received_at DOUBLE PRECISION NOT NULL, sealed BLOB NOT NULL,
         status TEXT NOT NULL, attempts BIGINT NOT NULL, due DOUBLE PRECISION NOT NULL, lease TEXT NOT NULL,
         trouble TEXT NOT NULL, ended_at DOUBLE PRECISION)""",
     "CREATE INDEX inbox_pending ON inbox_events (seq) WHERE status = 'pending'",
@@ -42,18 +43,6 @@ _READ = (
     "SELECT seq, tenant, connector, account, type, reference, state, occurred_at, received_at, sealed, status, "
     "attempts, trouble FROM inbox_events"
 )
-
-
-class Sealer(Protocol):
-    """Encrypts what is stored, for one tenant; a sealed text opens only with the same `bound`."""
-
-    async def seal(self, tenant: str, text: str, bound: str) -> str:
-        """Seal a text."""
-        ...
-
-    async def open(self, tenant: str, sealed: str, bound: str) -> str | None:
-        """The text; None when it was altered or its key is gone."""
-        ...
 
 
 class Status(StrEnum):
@@ -96,7 +85,7 @@ class StoredEvent:
     state: str
     occurred_at: float | None
     received_at: float
-    sealed: str
+    sealed: bytes
     status: Status
     attempts: int
     trouble: str
@@ -156,7 +145,11 @@ class Inbox:
 
     async def payload(self, event: StoredEvent) -> str | None:
         """What an event carried, as JSON; None when the row was altered or its key is gone."""
-        return await self._sealer.open(event.connection.tenant, event.sealed, _bound(event))
+        try:
+            content = await self._sealer.open(event.sealed, tenant=event.connection.tenant, label=_label(event))
+        except InternalError:
+            return None
+        return content.decode()
 
     async def list(
         self,
@@ -209,8 +202,8 @@ class Inbox:
         await self.database.execute("DELETE FROM inbox_seen WHERE until < ?", now)
         return gone
 
-    async def _seal(self, each: Incoming) -> str:
-        return await self._sealer.seal(each.connection.tenant, each.payload, _bound(each))
+    async def _seal(self, each: Incoming) -> bytes:
+        return await self._sealer.seal(each.payload.encode(), tenant=each.connection.tenant, label=_label(each))
 
 
 async def open_inbox(database: Database, sealer: Sealer) -> Inbox:
@@ -237,7 +230,7 @@ _COLUMNS = (
 )
 
 
-def _row(seq: int, each: Incoming, sealed: str, now: float) -> tuple[Value, ...]:
+def _row(seq: int, each: Incoming, sealed: bytes, now: float) -> tuple[Value, ...]:
     where = each.connection
     order = _digest(where, each.order) if each.order else ""
     return (
@@ -253,11 +246,11 @@ def _digest(connection: Connection, key: str) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:40]
 
 
-def _bound(event: Incoming | StoredEvent) -> str:
+def _label(event: Incoming | StoredEvent) -> str:
     """What a payload is sealed to: it opens only in the row of an event that says the same."""
     where = event.connection
     facts = [where.tenant, where.connector, where.account, event.type, event.reference, event.state]
-    return json.dumps(["clew inbox", *facts])
+    return f"event {json.dumps(facts)}"
 
 
 async def _known(tx: Transaction, digests: Sequence[str], now: float) -> set[str]:

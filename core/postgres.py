@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
-from clew.core.database import Row, Transaction, Value, run_steps, to_the_end
+from clew.core.database import Batched, Row, Statement, Transaction, Value, run_steps, to_the_end
 from clew.core.errors import (
     CallError,
     ConfigurationError,
@@ -47,6 +47,12 @@ SET LOCAL idle_in_transaction_session_timeout = '60s';
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off';
 SELECT pg_advisory_xact_lock{shared}(1668048247);
 SELECT pg_current_xact_id()::text"""
+_BATCH = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+    "SET LOCAL lock_timeout = '{patience}ms'",
+    "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'",
+    "SELECT pg_advisory_xact_lock_shared(1668048247)",
+)
 _DEFAULTS: dict[str, Any] = {"connect_timeout": 10, "tcp_user_timeout": 20_000, "application_name": "clew"}
 _MIGRATIONS = "CREATE TABLE IF NOT EXISTS clew_migrations (component TEXT PRIMARY KEY, version BIGINT NOT NULL)"
 
@@ -118,6 +124,35 @@ class PostgresDatabase:
                     yield statements
             finally:
                 self._owner = None
+
+    async def batch(self, statements: Sequence[Statement], *, durable: bool = True) -> list[Batched]:
+        """Run the statements in one transaction and one round trip; among themselves batches exclude nobody.
+
+        When the connection breaks it is not known whether they were run: repeat only what may be run twice.
+        """
+        self._check_owner()
+        begin = [each.format(patience=int(self._patience * 1000)) for each in _BATCH]
+        begin += [] if durable else ["SET LOCAL synchronous_commit = off"]
+        with self._explained():
+            try:
+                async with self._writes.connection() as connection:
+                    return await to_the_end(self._pipelined(connection, begin, statements))
+            except psycopg.Error as error:
+                if not _lost(error):
+                    raise
+                await self._writes.check()
+                raise OutcomeUnknownError(f"The connection to {self} was lost; the write may have happened.") from error
+
+    @staticmethod
+    async def _pipelined(
+        connection: _Connection, begin: Sequence[str], statements: Sequence[Statement]
+    ) -> list[Batched]:
+        async with connection.pipeline():
+            for sql in begin:
+                await connection.execute(sql.encode())
+            cursors = [await connection.execute(_translated(sql), given) for sql, given in statements]
+            await connection.execute(b"COMMIT")
+        return [Batched(each.rowcount, await _rows_of(each)) for each in cursors]
 
     async def execute(self, sql: str, *parameters: Value) -> int:
         """Run one statement in its own durable transaction."""
@@ -282,10 +317,17 @@ class _Statements:
         return await self._connection.execute(_translated(sql), parameters)
 
 
+async def _rows_of(cursor: psycopg.AsyncCursor[Row]) -> list[Row]:
+    return [] if cursor.description is None else await cursor.fetchall()
+
+
+_NOW = "extract(epoch FROM clock_timestamp())::float8"
+
+
 @lru_cache(maxsize=512)
 def _translated(sql: str) -> bytes:
-    """`?` becomes psycopg's `%s`, except in quotes."""
-    parts = re.split(r"('(?:[^']|'')*')", sql.replace("%", "%%"))
+    """`?` becomes psycopg's `%s`, except in quotes, and `clew_now()` the server's clock."""
+    parts = re.split(r"('(?:[^']|'')*')", sql.replace("%", "%%").replace("clew_now()", _NOW))
     return "".join(part if part[:1] == "'" else part.replace("?", "%s") for part in parts).encode()
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
@@ -21,12 +21,23 @@ from clew.core.errors import ConfigurationError, InvalidInputError, quote
 from clew.core.fields import as_list, as_object
 
 JSONSchema = dict[str, Any]
+RequestId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Same value to repeat this action, a new one for a new action.",
+    ),
+]
+_REQUEST_ID = "request_id"
 
 
 class Signature:
     """What a tool function takes and returns, without its first parameter `api`, which the model never sees."""
 
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
+    def __init__(self, function: Callable[..., Any], name: str, *, keyed: bool = False) -> None:
+        """With `keyed` the arguments may hold a `request_id` too, which is not for the function."""
         self.name = name
         try:
             hints = get_type_hints(function, include_extras=True)
@@ -48,11 +59,14 @@ class Signature:
             if default is parameter.empty:  # hosts cannot send null: what takes it may be left out
                 default = None if _is_nullable(hint) else ...
             self.parameters[parameter.name] = (hint, default)
+        if keyed and _REQUEST_ID in self.parameters:
+            raise ConfigurationError(f"tool {name}: the parameter {_REQUEST_ID} is the framework's own.")
+        self.extra = {_REQUEST_ID: (RequestId | None, None)} if keyed else {}
 
     @cached_property
     def model(self) -> type[BaseModel]:
         """The arguments as a pydantic model that forbids what the function does not take."""
-        fields: dict[str, Any] = dict(self.parameters)
+        fields: dict[str, Any] = {**self.parameters, **self.extra}
         with self._declared(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a parameter may be called `schema` or `copy`
             model = create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)

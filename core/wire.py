@@ -34,6 +34,7 @@ from clew.core.retry import RetryBudget, RetryPolicy, Sleep, retrying
 from clew.core.secret import Secret
 from clew.core.transport import send
 from clew.core.versions import Notices
+from clew.core.writing import Writing
 
 AGENT = "clew/0.1"
 
@@ -44,13 +45,15 @@ _DEFAULTS = {"user-agent": AGENT, "accept": "application/json", "accept-encoding
 class Trail:
     """What one call has done so far: its requests, how many of them changed or may have changed the world, and how many
     that may do so are on their way with their end not known yet. Once it is `closed`, nothing leaves for the call.
-    `background` work leaves the provider's budgets to calls that somebody waits for."""
+    `background` work leaves the provider's budgets to calls that somebody waits for. `writing` is the journal's side of
+    a write."""
 
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     changed: int = 0
     in_flight: int = 0
     closed: bool = False
     background: bool = False
+    writing: Writing | None = None
 
     def outcome(self) -> Outcome:
         """The outcome if the call ended here without an answer."""
@@ -243,7 +246,10 @@ class Wire:
         """Send and read the answer."""
         if exchange.trail.closed:  # by a task that the tool left behind: what was told about the call must stay true
             raise lost("the call has ended", left=False, safe=exchange.safe, provider=self.connector.name)
+        writing = exchange.trail.writing
         if not exchange.safe:
+            if writing is not None:
+                writing.guard()
             exchange.in_flight = True
             exchange.trail.in_flight += 1
         try:
@@ -261,6 +267,8 @@ class Wire:
                 await self.limiter.failed(exchange.room)
             raise
         exchange.attempt.status = response.status
+        if writing is not None and not exchange.safe:
+            writing.hear(response.headers)
         exchange.response = replace(response, url=_without(response.url, self.secret_parameters))
 
     async def learn(self, exchange: Exchange) -> None:

@@ -101,7 +101,7 @@ class Runtime:
                 store.vault,
                 refresher,
                 client,
-                Walk(policy),
+                Walk(policy, journal=store.journal),
                 store,
                 account,
                 limiter=limiter,

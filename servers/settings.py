@@ -26,7 +26,7 @@ KEY_PLACES = ("auto", "keyring", "file", "env")
 ROTATIONS = ("data", "keys", "tokens")
 _SIMPLE = (
     "home", "database", "deadline", "read_only", "tools", "key_provider", "old_key_providers", "rotate_after", "rotate",
-    "log_level", "limits",
+    "log_level", "limits", "repeat_window", "keep_results",
 )  # fmt: skip
 VARIABLES = (
     *(f"CLEW_{name.upper()}" for name in _SIMPLE), "CLEW_CONFIG", "CLEW_CONNECTORS", "CLEW_MASTER_KEY",
@@ -52,7 +52,8 @@ class Settings:
     `home`). `deadline` is how many seconds a tool call may take; hosts stop at 180 to 600. `rotate_after` (seconds; 0:
     never) and `rotate` are the policy that a running server keeps. `limits` is the address of a Redis or
     Valkey server (`redis://HOST:6379/0`) that shares rate limits between machines; without it a file in `home` shares
-    them on this one.
+    them on this one. `repeat_window` is for how many seconds a second identical write without a `request_id` is taken
+    for a repetition, `keep_results` for how many the sealed result of a write is kept.
     """
 
     home: Path
@@ -67,6 +68,8 @@ class Settings:
     log_level: str = "warning"
     limits: str = ""
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    repeat_window: float = 600.0
+    keep_results: float = 7 * 86400.0
     connectors: Mapping[str, ConnectorSettings] = field(default_factory=dict[str, ConnectorSettings])
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     files: tuple[Path, ...] = ()
@@ -182,6 +185,16 @@ def _seconds(name: str, value: Any, where: str) -> float:
     return seconds
 
 
+def _window(name: str, value: Any, where: str) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if isinstance(value, bool) or not 0 <= seconds <= 86400:
+        raise ConfigurationError(f"{where}: {name} must be a number of seconds from 0 to 86400, not {value!r}.")
+    return seconds
+
+
 def _flag(name: str, value: Any, where: str) -> bool:
     if isinstance(value, bool):
         return value
@@ -287,6 +300,8 @@ _CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "rotate": _rotations,
     "log_level": _choice,
     "limits": _server,
+    "repeat_window": _window,
+    "keep_results": _duration,
     "connectors": _connectors,
     "webhooks": read_webhooks,
 }

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from clew.auth.connections import Status, status
 from clew.auth.keys import Keys
 from clew.auth.places import open_keys
-from clew.auth.sealer import VaultSealer
+from clew.auth.records import RecordSealer
 from clew.auth.sealing import DataKeys
 from clew.auth.vault import Vault, open_vault
 from clew.core.database import Database, open_database
 from clew.core.errors import ConfigurationError
 from clew.core.inbox import Inbox, open_inbox
+from clew.core.journal import Journal, open_journal
 from clew.core.limit_store import FallbackStore, LimitStore, MemoryStore, StoreError
 from clew.servers.settings import DATABASE, Settings
 
@@ -25,11 +26,12 @@ LIMITS = "limits.db"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open database, the vault in it and the keys that it is sealed with."""
+    """An open database, the vault in it, the keys that it is sealed with and the journal of writes."""
 
     database: Database
     vault: Vault
     keys: Keys
+    journal: Journal
 
 
 @contextlib.asynccontextmanager
@@ -38,14 +40,17 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
     keys = open_keys(settings.key_provider, settings.home / KEY, former=settings.old_key_providers)
     database = await open_database(settings.database or settings.home / DATABASE)
     try:
-        yield Store(database, await open_vault(database, keys), keys)
+        vault = await open_vault(database, keys)
+        journal = await open_journal(database, RecordSealer(DataKeys(database, keys)), window=settings.repeat_window)
+        yield Store(database, vault, keys, journal)
+        journal.presence.leave()
     finally:
         await database.close()
 
 
 async def open_events(store: Store) -> Inbox:
     """The inbox in the database; its payloads are sealed with the vault's keys."""
-    return await open_inbox(store.database, VaultSealer(DataKeys(store.database, store.keys)))
+    return await open_inbox(store.database, RecordSealer(DataKeys(store.database, store.keys)))
 
 
 def open_limits(settings: Settings) -> LimitStore:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.auth import schemes
     from clew.auth.schemes import ApiKey, Basic, Bearer, OAuth2
-    from clew.core import errors, events, webhooks
+    from clew.core import errors, events, once, webhooks
     from clew.core.api import Api
     from clew.core.bounds import Bounds
     from clew.core.connector import Connector
@@ -51,6 +51,7 @@ __all__ = [
     "Version",
     "errors",
     "events",
+    "once",
     "schemes",
     "webhooks",
 ]
@@ -73,6 +74,7 @@ _PLACES = {
 _MODULES = {
     "errors": "clew.core.errors",
     "events": "clew.core.events",
+    "once": "clew.core.once",
     "schemes": "clew.auth.schemes",
     "webhooks": "clew.core.webhooks",
 }

@@ -36,7 +36,7 @@ from clew.auth.refresh import Refresher, Renewal
 from clew.auth.schemes import AnyScheme, OAuth2, expand
 from clew.auth.vault import StaleRecordError, Vault, open_vault
 from clew.core.connection import Connection
-from clew.core.database import Database, Row, Transaction, Value, open_database
+from clew.core.database import Batched, Database, Row, Statement, Transaction, Value, open_database
 from clew.core.errors import AuthRevokedError, CallError, TransientError
 
 OURS = str(Path(exchanging.__file__).parent.parent.resolve())
@@ -60,6 +60,9 @@ class Shifted(Database):
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         return self._database.transaction()
+
+    async def batch(self, statements: Sequence[Statement], *, durable: bool = True) -> list[Batched]:
+        return await self._database.batch(statements, durable=durable)
 
     async def execute(self, sql: str, *parameters: Value) -> int:
         return await self._database.execute(sql, *parameters)

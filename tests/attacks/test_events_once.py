@@ -40,9 +40,9 @@ async def attack(home: Path, database: str, *, events: int, processes: int, rest
         finally:
             await store.close()
     return (
-        f"{events} deliveries of {unique} events in {seconds:.0f} s ({events / seconds:.0f}/s), {fleet.killed} processes "
-        f"killed, {sender.repeats} repeated after no answer or 5xx, ack p50 {percentile(sender.seconds, 0.5) * 1e3:.0f} ms "
-        f"p99 {percentile(sender.seconds, 0.99) * 1e3:.0f} ms"
+        f"{events} deliveries of {unique} events in {seconds:.0f} s ({events / seconds:.0f}/s), "
+        f"{fleet.killed} processes killed, {sender.repeats} sent again after no answer or 5xx, "
+        f"ack p50 {percentile(sender.seconds, 0.5) * 1e3:.0f} ms, p99 {percentile(sender.seconds, 0.99) * 1e3:.0f} ms"
     )
 
 

@@ -123,6 +123,7 @@ def test_the_walk_prints_its_stages_in_order() -> None:
         "record",
         "check",
         "consent",
+        "journal",
         "run",
         "  pin",
         "  limit",

@@ -1,7 +1,6 @@
 """The inbox on both engines: durable, once, in order, leased, and dead only after every try."""
 
 import asyncio
-import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -14,7 +13,7 @@ from clew.auth.sealing import DataKey
 from clew.core import intake as intake_module
 from clew.core.connection import Connection
 from clew.core.database import Database, Transaction, open_database
-from clew.core.errors import CallError, TransientError
+from clew.core.errors import CallError, InternalError, TransientError
 from clew.core.inbox import StoredEvent, Inbox, Incoming, Status, open_inbox
 from clew.core.inbox_work import Worker, replay
 from clew.core.intake import Intake
@@ -30,13 +29,14 @@ class OneKey:
     def __init__(self) -> None:
         self._key = DataKey(os.urandom(8), AESGCM(os.urandom(32)))
 
-    async def seal(self, tenant: str, text: str, bound: str) -> str:
-        return self._key.seal(text, bound.encode())
+    async def seal(self, data: bytes, *, tenant: str, label: str) -> bytes:
+        return self._key.seal_bytes(data, label.encode())
 
-    async def open(self, tenant: str, sealed: str, bound: str) -> str | None:
-        with contextlib.suppress(ValueError):
-            return self._key.open(sealed, bound.encode())
-        return None
+    async def open(self, sealed: bytes, *, tenant: str, label: str) -> bytes:
+        try:
+            return self._key.open_bytes(sealed, label.encode())
+        except ValueError:
+            raise InternalError("altered") from None
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ async def test_a_key_is_known_only_as_long_as_it_is_remembered(inbox: Inbox) -> 
 async def test_a_payload_is_sealed_to_what_its_row_says(inbox: Inbox, database: Database) -> None:
     await inbox.store([event("secret-id", reference="pay_1")])
     (stored,) = await inbox.list()
-    assert "secret-id" not in stored.sealed
+    assert b"secret-id" not in stored.sealed
     assert await inbox.payload(stored) == '{"id": "secret-id"}'
     await database.execute("UPDATE inbox_events SET reference = 'pay_2'")
     (moved,) = await inbox.list()

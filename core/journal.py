@@ -1,0 +1,406 @@
+"""The journal of writes: one row per write, durable before its first request leaves.
+
+    intended ─> sent ─> applied | not_applied
+                     └> unknown ─> applied | not_applied     (`settled_by` says how: repeat, look, event, person)
+
+A row is held by one call at a time (owner, fence, lease); every step is a compare-and-swap on them, so whoever lost it
+changes nothing any more. What is held has no holder when its lease is over or its process is gone. An `intended` row
+without a holder was certainly not sent; a `sent` one may have been. Arguments and answers are sealed.
+
+Two steps are on the way of a write: `claim` makes the row, `finish` its end. The first is durable when it returns. The
+second may be lost with the machine's power: the row then says `sent`, and is settled as after any crash.
+"""
+
+import asyncio
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from clew.core.connection import Connection
+from clew.core.database import Batched, Database, Row, SqliteDatabase, Statement, Value
+from clew.core.errors import OutcomeUnknownError, TransientError
+from clew.core.presence import Presence
+from clew.core.sealer import Sealer
+
+STEPS = (
+    """CREATE TABLE writes (
+        id TEXT PRIMARY KEY, tenant TEXT NOT NULL, connector TEXT NOT NULL, account TEXT NOT NULL, tool TEXT NOT NULL,
+        request_key TEXT NOT NULL, fingerprint TEXT NOT NULL, state TEXT NOT NULL, pending TEXT, settled_by TEXT,
+        generation BIGINT NOT NULL, attempts BIGINT NOT NULL,
+        owner TEXT NOT NULL, fence BIGINT NOT NULL, lease_ends DOUBLE PRECISION NOT NULL,
+        reference TEXT, code TEXT, arguments BLOB, answer BLOB,
+        created_at DOUBLE PRECISION NOT NULL, sent_at DOUBLE PRECISION, ended_at DOUBLE PRECISION,
+        UNIQUE (tenant, connector, account, tool, request_key))""",
+    "CREATE INDEX writes_same ON writes (tenant, connector, account, tool, fingerprint, created_at)",
+    "CREATE INDEX writes_by_state ON writes (state, created_at)",
+    "CREATE INDEX writes_by_reference ON writes (connector, reference)",
+)
+
+LEASE_SECONDS = 15.0
+"""How long a holder is believed without a word; a call that takes longer renews it."""
+
+_PATIENCE = 5.0
+"""Seconds for which a step is tried again when its connection breaks: each can be run twice without harm."""
+
+_COLUMNS = (
+    "id, tenant, connector, account, tool, request_key, fingerprint, state, pending, settled_by, generation, attempts, "
+    "owner, fence, reference, code, arguments, answer, created_at, sent_at, ended_at"
+)
+# An end further away than a lease is long cannot be right: the machine's clock began anew.
+_HELD = f"CASE WHEN clew_now() < lease_ends AND lease_ends <= clew_now() + {LEASE_SECONDS} THEN 1 ELSE 0 END"
+_SELECT = f"SELECT {_COLUMNS}, {_HELD} FROM writes "  # noqa: S608 - constants
+_SAME = "tenant = ? AND connector = ? AND account = ? AND tool = ? AND "
+# Of equal writes without a key of the caller, those that this one may be a repetition of.
+_RECENT = (
+    "fingerprint = ? AND (state IN ('intended', 'sent', 'unknown') OR pending IS NOT NULL "
+    "OR (state = 'applied' AND ended_at > ?))"
+)
+
+
+class State(StrEnum):
+    """What is known of a write."""
+
+    INTENDED = "intended"
+    SENT = "sent"
+    APPLIED = "applied"
+    NOT_APPLIED = "not_applied"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A write that somebody asks for. `request_id` is the caller's own key, `window` (seconds) how long an equal write
+    without one counts as the same. `arguments` are plain data."""
+
+    connection: Connection
+    tool: str
+    arguments: Mapping[str, Any]
+    request_id: str | None
+    window: float
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of exactly these arguments."""
+        text = json.dumps(self.arguments, sort_keys=True, separators=(",", ":"), default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One row. `pending` is `accepted` or `action_required` while the end comes later; times are epoch seconds.
+
+    `held` says that its lease runs; `sealed_arguments` and `sealed_answer` are opened by `Journal.arguments`, `answer`.
+    """
+
+    id: str
+    connection: Connection
+    tool: str
+    request_key: str
+    fingerprint: str
+    state: State
+    pending: str | None
+    settled_by: str | None
+    generation: int
+    attempts: int
+    owner: str
+    fence: int
+    reference: str | None
+    code: str | None
+    sealed_arguments: bytes | None
+    sealed_answer: bytes | None
+    created_at: float
+    sent_at: float | None
+    ended_at: float | None
+    held: bool
+
+    @property
+    def seed(self) -> str:
+        """What the keys for the provider are made of: another one after each certain failure."""
+        return f"{self.id}/{self.generation}"
+
+    @property
+    def marker(self) -> str:
+        """The mark of this write in the content it makes."""
+        return f"clew-{hashlib.sha256(self.seed.encode()).hexdigest()[:20]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a write, or one look at it, ended. `answer` is kept: `{"result": …}` or `{"error": …}`."""
+
+    state: State
+    answer: Mapping[str, Any] | None = None
+    code: str | None = None
+    reference: str | None = None
+    pending: str | None = None
+    settled_by: str | None = None
+
+
+class Journal:
+    """The writes of one store, for many processes at once. Make one with `open_journal`."""
+
+    def __init__(self, database: Database, sealer: Sealer, *, window: float = 600.0) -> None:
+        self._database = database
+        self._sealer = sealer
+        self.window = window
+        self.presence = Presence(_folder(database))
+
+    async def peek(self, wanted: Wanted) -> Write | None:
+        """The row that a call for `wanted` would meet, if there is one."""
+        where, parameters = _match(wanted)
+        row = await self._database.fetch_one(f"{_SELECT}WHERE {where} {_LATEST}", *parameters)
+        return None if row is None else _write(row)
+
+    async def claim(self, wanted: Wanted, *, state: State) -> tuple[Write, bool]:
+        """Make the row in this state, durable, or find the one that is there; True says that it was made."""
+        owner, identity = self.presence.appear(), secrets.token_hex(12)
+        connection, where = wanted.connection, _match(wanted)
+        sealed = await self._seal(connection, identity, "arguments", wanted.arguments)
+        mine = f"{owner}/{identity}"
+        now = time.time()
+        key = f"id:{wanted.request_id}" if wanted.request_id is not None else None
+        chosen: Statement = (
+            f"INSERT INTO writes (id, tenant, connector, account, tool, request_key, fingerprint, state, generation, "  # noqa: S608
+            "attempts, owner, fence, lease_ends, arguments, created_at, sent_at) "
+            "SELECT ?, ?, ?, ?, ?, COALESCE(?, 'auto:' || ? || ':' || COALESCE((SELECT MAX(id) FROM writes WHERE "
+            f"{_SAME}fingerprint = ? AND created_at = (SELECT MAX(created_at) FROM writes WHERE {_SAME}"
+            "fingerprint = ?)), '')), ?, ?, 1, ?, ?, 1, clew_now() + ?, ?, ?, ? "
+            f"WHERE NOT EXISTS (SELECT 1 FROM writes WHERE {where[0]}) "
+            "ON CONFLICT (tenant, connector, account, tool, request_key) DO NOTHING",
+            (
+                identity,
+                *_scope(wanted),
+                key,
+                wanted.fingerprint,
+                *_scope(wanted),
+                wanted.fingerprint,
+                *_scope(wanted),
+                wanted.fingerprint,
+                wanted.fingerprint,
+                state.value,
+                int(state is State.SENT),
+                mine,
+                LEASE_SECONDS,
+                sealed,
+                now,
+                now if state is State.SENT else None,
+                *where[1],
+            ),
+        )
+        while True:
+            done = await self._run(chosen, (f"{_SELECT}WHERE {where[0]} {_LATEST}", where[1]))
+            if done[1].rows:
+                row = _write(done[1].rows[0])
+                return row, row.id == identity
+
+    async def take(self, row: Write, state: State, *, anew: bool = False) -> Write | None:
+        """Hold a row that nobody holds, in this state; None when somebody was faster. `anew`: it certainly did not
+        happen, so it begins again with other keys."""
+        owner = f"{self.presence.appear()}/{secrets.token_hex(4)}"
+        now = time.time()
+        sent = state is State.SENT
+        done = await self._run(
+            (
+                "UPDATE writes SET state = ?, owner = ?, fence = fence + 1, lease_ends = clew_now() + ?, "
+                "generation = generation + ?, attempts = attempts + ?, pending = NULL, "
+                "sent_at = CASE WHEN ? = 1 OR sent_at IS NULL THEN ? ELSE sent_at END "
+                "WHERE id = ? AND owner = ? AND fence = ? AND state = ?",
+                (
+                    state.value, owner, LEASE_SECONDS, int(anew), int(sent), int(anew), now if sent else None,
+                    row.id, row.owner, row.fence, row.state.value,
+                ),
+            ),
+            (f"{_SELECT}WHERE id = ? AND owner = ?", (row.id, owner)),
+        )  # fmt: skip
+        return _write(done[1].rows[0]) if done[1].rows else None
+
+    async def mark_sent(self, row: Write, reference: str | None = None) -> bool:
+        """A request that changes something is about to leave; durable. False when the row is no longer ours."""
+        now = time.time()
+        done = await self._run(
+            (
+                "UPDATE writes SET state = 'sent', attempts = attempts + 1, sent_at = COALESCE(sent_at, ?), "
+                "reference = COALESCE(?, reference), lease_ends = clew_now() + ? "
+                f"WHERE id = ? AND owner = ? AND fence = ? AND {_HELD} = 1",
+                (now, reference, LEASE_SECONDS, row.id, row.owner, row.fence),
+            )
+        )
+        return done[0].changed == 1
+
+    async def extend(self, row: Write) -> bool:
+        """Hold the row for another lease."""
+        done = await self._run(
+            (
+                "UPDATE writes SET lease_ends = clew_now() + ? WHERE id = ? AND owner = ? AND fence = ?",
+                (LEASE_SECONDS, row.id, row.owner, row.fence),
+            ),
+            durable=False,
+        )
+        return done[0].changed == 1
+
+    async def finish(self, row: Write, ending: Ending) -> bool:
+        """Write down the end and let go. False when the row is no longer ours: whoever took it decides."""
+        answer = None
+        if ending.answer is not None:
+            answer = await self._seal(row.connection, row.id, "answer", ending.answer)
+        known = ending.state in (State.APPLIED, State.NOT_APPLIED)
+        done = await self._run(
+            (
+                "UPDATE writes SET state = ?, pending = ?, settled_by = ?, code = ?, answer = ?, lease_ends = 0, "
+                "reference = COALESCE(?, reference), ended_at = ?, arguments = CASE WHEN ? = 1 THEN NULL ELSE "
+                "arguments END WHERE id = ? AND owner = ? AND fence = ?",
+                (
+                    ending.state.value, ending.pending, ending.settled_by, ending.code, answer, ending.reference,
+                    time.time(), int(known and ending.pending is None), row.id, row.owner, row.fence,
+                ),
+            ),
+            durable=False,
+        )  # fmt: skip
+        return done[0].changed == 1
+
+    async def complete(
+        self, identity: str, *, state: State = State.APPLIED, answer: Mapping[str, Any] | None = None, by: str = "event"
+    ) -> bool:
+        """Settle a write from outside: a pending one when its end has come, an unknown one when somebody knows.
+
+        `answer` replaces what is kept (`{"result": …}`); without it a kept result stays and a kept error goes. False
+        when the row is neither pending nor unknown, or a call holds it at the moment.
+        """
+        row = await self.get(identity)
+        if row is None or self.is_held(row) or not (row.pending or row.state in (State.UNKNOWN, State.SENT)):
+            return False
+        taken = await self.take(row, row.state)
+        if taken is None:
+            return False
+        kept = answer if answer is not None else await self.answer(row)
+        if answer is None and kept is not None and "error" in kept:
+            kept = None
+        return await self.finish(taken, Ending(state=state, answer=kept, settled_by=by))
+
+    async def find(self, connector: str, reference: str, *, tenant: str | None = None) -> list[Write]:
+        """The writes of a connector with this reference at the provider, the newest first."""
+        rows = await self._database.fetch_all(
+            f"{_SELECT}WHERE connector = ? AND reference = ? AND tenant = COALESCE(?, tenant) ORDER BY created_at DESC",
+            connector,
+            reference,
+            tenant,
+        )
+        return [_write(row) for row in rows]
+
+    async def get(self, identity: str) -> Write | None:
+        """One row by its id, or by as much of its beginning as names only one."""
+        rows = await self._database.fetch_all(f"{_SELECT}WHERE id LIKE ? LIMIT 2", f"{identity.rstrip('%_')}%")
+        return _write(rows[0]) if len(rows) == 1 else None
+
+    async def rows(
+        self, *, states: Sequence[State] = tuple(State), tenant: str | None = None, limit: int = 100
+    ) -> list[Write]:
+        """The newest rows in these states."""
+        marks = ", ".join("?" for _ in states)
+        rows = await self._database.fetch_all(
+            f"{_SELECT}WHERE state IN ({marks}) AND tenant = COALESCE(?, tenant) ORDER BY created_at DESC LIMIT ?",
+            *(state.value for state in states),
+            tenant,
+            limit,
+        )
+        return [_write(row) for row in rows]
+
+    async def prune(self, *, answers_after: float, rows_after: float) -> None:
+        """Forget answers and whole rows of this age (seconds). What is unknown or pending stays."""
+        now = time.time()
+        await self._run(
+            (
+                "UPDATE writes SET answer = NULL WHERE state IN ('applied', 'not_applied') AND pending IS NULL "
+                "AND answer IS NOT NULL AND ended_at < ?",
+                (now - answers_after,),
+            ),
+            (
+                "DELETE FROM writes WHERE (state IN ('applied', 'not_applied') AND pending IS NULL AND ended_at < ?) "
+                f"OR (state = 'intended' AND created_at < ? AND {_HELD} = 0)",
+                (now - rows_after, now - rows_after),
+            ),
+            durable=False,
+        )
+
+    def is_held(self, row: Write) -> bool:
+        """Does a call work on this row at the moment?"""
+        return row.held and not self.presence.is_gone(row.owner.partition("/")[0])
+
+    async def arguments(self, row: Write) -> dict[str, Any] | None:
+        """The arguments as plain data, None once the end is known. Raises `InternalError` when they do not open."""
+        return await self._open(row, "arguments", row.sealed_arguments)
+
+    async def answer(self, row: Write) -> dict[str, Any] | None:
+        """What was kept: `{"result": …}` or `{"error": …}`. Raises `InternalError` when it does not open."""
+        return await self._open(row, "answer", row.sealed_answer)
+
+    async def _seal(self, connection: Connection, identity: str, what: str, data: Mapping[str, Any]) -> bytes:
+        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, default=str)
+        label = _label(connection, identity, what)
+        return await self._sealer.seal(text.encode(), tenant=connection.tenant, label=label)
+
+    async def _open(self, row: Write, what: str, sealed: bytes | None) -> dict[str, Any] | None:
+        if sealed is None:
+            return None
+        label = _label(row.connection, row.id, what)
+        data: dict[str, Any] = json.loads(await self._sealer.open(sealed, tenant=row.connection.tenant, label=label))
+        return data
+
+    async def _run(self, *statements: Statement, durable: bool = True) -> list[Batched]:
+        """Run one step. When a server's connection breaks it is not known whether it was run, so it is run again."""
+        give_up_at = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return await self._database.batch(statements, durable=durable)
+            except (OutcomeUnknownError, TransientError) as error:
+                if time.monotonic() > give_up_at:
+                    raise TransientError(f"{error.message} Nothing was sent.") from error
+                await asyncio.sleep(0.1)
+
+
+_LATEST = "ORDER BY created_at DESC, id DESC LIMIT 1"
+
+
+async def open_journal(database: Database, sealer: Sealer, *, window: float = 600.0) -> Journal:
+    """Make the table when it is missing and return the journal. `window` is `Wanted.window` for all calls."""
+    await database.migrate("writes", STEPS)
+    return Journal(database, sealer, window=window)
+
+
+def _folder(database: Database) -> Path | None:
+    """Where writers show that they are there: beside a store that one machine has."""
+    path = database.path if isinstance(database, SqliteDatabase) else None
+    return None if path is None else path.with_name(f"{path.name}-writers")
+
+
+def _scope(wanted: Wanted) -> tuple[str, str, str, str]:
+    where = wanted.connection
+    return where.tenant, where.connector, where.account, wanted.tool
+
+
+def _match(wanted: Wanted) -> tuple[str, tuple[Value, ...]]:
+    """The condition that finds the row a write would meet."""
+    if wanted.request_id is not None:
+        return f"{_SAME}request_key = ?", (*_scope(wanted), f"id:{wanted.request_id}")
+    return f"{_SAME}{_RECENT}", (*_scope(wanted), wanted.fingerprint, time.time() - wanted.window)
+
+
+def _label(connection: Connection, identity: str, what: str) -> str:
+    return f"write {json.dumps([connection.connector, connection.account, identity, what])}"
+
+
+def _write(row: Row) -> Write:
+    identity, tenant, connector, account, *facts = row
+    fields: dict[str, Any] = dict(zip(_FIELDS, facts, strict=True))
+    fields |= {"state": State(fields["state"]), "held": bool(fields["held"])}
+    return Write(id=identity, connection=Connection(tenant, connector, account), **fields)
+
+
+_FIELDS = tuple(Write.__dataclass_fields__)[2:]

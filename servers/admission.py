@@ -4,6 +4,7 @@ Secrets stay sealed in memory between deliveries and are opened for one at a tim
 seconds, so a forger costs no database work.
 """
 
+import asyncio
 import ipaddress
 import logging
 import time
@@ -15,7 +16,7 @@ from clew.auth.webhook_secrets import add_secret, expected, live, place_of, rece
 from clew.core import webhooks
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector
-from clew.core.errors import CallError
+from clew.core.errors import AuthRevokedError
 from clew.core.events import Events
 from clew.core.webhooks import Delivery, KeyRing, Refusal
 from clew.servers.receiver import Answer, Request
@@ -72,7 +73,8 @@ class Admission:
     public: Public = field(default_factory=Public)
     tenant: str = LOCAL_TENANT
     _records: dict[Connection, Record | None] = field(default_factory=dict[Connection, Record | None])
-    _read_at: float = 0.0
+    _read_at: float = -_FRESH
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _warned: dict[str, float] = field(default_factory=dict[str, float])
 
     async def __call__(self, request: Request) -> Answer:
@@ -108,7 +110,7 @@ class Admission:
     async def _shake(self, connection: Connection, shaken: webhooks.Answer) -> Answer:
         if shaken.store is not None:
             await add_secret(self.vault, connection, shaken.store)
-            self._read_at = 0.0
+            self._read_at = -_FRESH
             log.warning("%s: the provider has sent its webhook secret; it is stored", connection)
         if shaken.visit is not None:
             self.visit(shaken.visit)
@@ -124,17 +126,18 @@ class Admission:
 
     async def _refresh(self) -> None:
         """Read which connections have secrets, and those sealed, when what is known is a few seconds old."""
-        now = time.monotonic()
-        if now - self._read_at < _FRESH:
+        if time.monotonic() - self._read_at < _FRESH:
             return
-        self._read_at = now
-        records: dict[Connection, Record | None] = {}
-        for connection in await receiving(self.vault, tenant=self.tenant):
-            try:
-                records[connection] = await self.vault.get(place_of(connection))
-            except CallError as error:
-                log.error("%s", error)
-        self._records = records
+        async with self._reading:
+            if time.monotonic() - self._read_at < _FRESH:
+                return
+            records: dict[Connection, Record | None] = {}
+            for connection in await receiving(self.vault, tenant=self.tenant):
+                try:
+                    records[connection] = await self.vault.get(place_of(connection))
+                except AuthRevokedError as error:  # one damaged row is no reason to refuse the others
+                    log.error("%s", error.message)
+            self._records, self._read_at = records, time.monotonic()
 
     def _warn(self, about: str, sentence: str) -> None:
         """A forger must not fill the log."""

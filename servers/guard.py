@@ -1,6 +1,6 @@
 """An HTTP/1.1 server that strangers may talk to: nobody holds a connection, the memory or the loop for long.
 
-uvicorn limits the size of a request's head but not the time it takes, and its limit of connections refuses whoever comes
+uvicorn limits the size of a head but not the time it takes, and its limit of connections refuses whoever comes
 last. Here a head has to be whole in a few seconds, and when too many are not, the connection that has waited longest
 is closed: a sender that means it has sent its head within milliseconds.
 """

@@ -29,7 +29,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One delivery as it arrived; `peer` is the address at the other end of the connection, `url` what was asked for."""
+    """One delivery as it arrived; `peer` is the address at the other end, `url` what was asked for."""
 
     connector: str
     account: str

@@ -1,4 +1,4 @@
-"""`clew webhooks serve`: a server for deliveries and nothing else. Every delivery proves itself, so it may be public."""
+"""`clew webhooks serve`: a server for deliveries alone. Every delivery proves itself, so it may be public."""
 
 import logging
 from collections.abc import Callable

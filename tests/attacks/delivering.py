@@ -125,6 +125,12 @@ class Sender:
 
     async def _one_after_the_other(self, waiting: Iterable[int]) -> None:
         line = _Line(self.port)
+        try:
+            await self._send_over(line, waiting)
+        finally:
+            await line.close()
+
+    async def _send_over(self, line: "_Line", waiting: Iterable[int]) -> None:
         for number in waiting:
             give_up_at = time.monotonic() + self.patience
             while True:
@@ -138,7 +144,6 @@ class Sender:
                 assert time.monotonic() < give_up_at, f"delivery {number} found nobody"
                 self.repeats += 1
                 await asyncio.sleep(0.05)
-        await line.close()
 
 
 class _Line:

@@ -14,7 +14,7 @@ from clew.core import intake as intake_module
 from clew.core.connection import Connection
 from clew.core.database import Database, Transaction, open_database
 from clew.core.errors import CallError, InternalError, TransientError
-from clew.core.inbox import StoredEvent, Inbox, Incoming, Status, open_inbox
+from clew.core.inbox import Inbox, Incoming, Status, StoredEvent, open_inbox
 from clew.core.inbox_work import Worker, replay
 from clew.core.intake import Intake
 

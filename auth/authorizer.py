@@ -9,6 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clew.auth.advice import connect_command, refused
+from clew.auth.certificates import EXTENSION
+from clew.auth.clients import bound_identity
+from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.schemes import AnyScheme, OAuth2, TokenScheme
 from clew.auth.vault import Record, StaleRecordError, Vault
@@ -34,13 +37,22 @@ class VaultAuthorizer:
     """The `Authorizer` of one connection over the vault. Nothing decrypted outlives a single `apply`."""
 
     def __init__(
-        self, connection: Connection, schemes: Sequence[Scheme], vault: Vault, refresher: Refresher, *, base_url: str
+        self,
+        connection: Connection,
+        schemes: Sequence[Scheme],
+        vault: Vault,
+        refresher: Refresher,
+        *,
+        base_url: str,
+        place: Place | None = None,
     ) -> None:
+        """`base_url` is the root address of this connection, `place` what it was made from, to be checked each time."""
         self._connection = connection
         self._schemes = [scheme for scheme in schemes if isinstance(scheme, AnyScheme)]
         self._vault = vault
         self._refresher = refresher
         self._base_url = base_url
+        self._place = place
         self._proven: tuple[str, str | None] | None = None
         self._early = random.uniform(1.0, 1.5)  # noqa: S311
 
@@ -52,6 +64,8 @@ class VaultAuthorizer:
                 record = await self._refreshed(record, scheme)
             self._note_proof(request, scheme)
             scheme.apply(request, lambda name: _opened(record, name))
+            if isinstance(scheme, TokenScheme) and scheme.certificate_bound:
+                request.extensions[EXTENSION] = await bound_identity(self._vault, record, scheme)
             return record.facts.generation
 
     async def renew(self, generation: str) -> None:
@@ -85,6 +99,8 @@ class VaultAuthorizer:
         record = await self._vault.get(self._connection)
         if record is None:
             raise not_connected(self._connection, self._schemes)
+        if self._place is not None:
+            self._place.check(self._connection, record.facts)
         for scheme in self._schemes:
             if scheme.kind == record.facts.kind:
                 return record, scheme

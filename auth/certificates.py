@@ -15,6 +15,9 @@ from clew.core.secret import Secret
 
 log = logging.getLogger("clew.auth")
 
+EXTENSION = "clew_identity"
+"""Where a request carries the certificate and the key that it shows in TLS, both `Secret`."""
+
 WARN_FRACTION = 0.1
 """A certificate that has less than this part of its life left is worth a warning."""
 

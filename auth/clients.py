@@ -9,7 +9,7 @@ from typing import Protocol
 
 from clew.auth.endpoints import expand
 from clew.auth.facts import Facts
-from clew.auth.oauth import Client
+from clew.auth.oauth import Client, shown_identity
 from clew.auth.schemes import OAuth2, TokenScheme
 from clew.auth.vault import Record, Vault
 from clew.core.connection import LOCAL_TENANT, Connection
@@ -142,6 +142,12 @@ def stored_client(record: Material, scheme: TokenScheme) -> Client:
     """The client whose proofs stand in the connection's own row (class E)."""
     client_id = record.facts.client_id or record.facts.variables.get("client_id") or scheme.client_id or ""
     return _client(client_id, record, record.facts.variables, record.secret("dpop_key"))
+
+
+async def bound_identity(vault: Vault, record: Record, scheme: TokenScheme) -> tuple[Secret, Secret]:
+    """The certificate and the key that a connection's tokens are bound to, as they are now."""
+    client = await client_of(vault, record, scheme) if isinstance(scheme, OAuth2) else stored_client(record, scheme)
+    return shown_identity(client)
 
 
 def _client(client_id: str, source: Material, values: Mapping[str, str], dpop_key: Secret | None = None) -> Client:

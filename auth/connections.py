@@ -9,7 +9,7 @@ from clew.auth.advice import connect_command
 from clew.auth.authorizer import preferred_kind
 from clew.auth.clients import is_app
 from clew.auth.facts import Facts
-from clew.auth.schemes import Typed, Variable, expand
+from clew.auth.schemes import Typed
 from clew.auth.vault import Summary, Vault
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.credentials import Scheme
@@ -21,9 +21,11 @@ State = Literal["ready", "expired", "refused", "damaged"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One line of `clew auth status`. `expires_in` is in seconds; None means that it does not end or nobody knows.
+    """One line of `clew auth status`. Times are in seconds; None means that it does not end or nobody knows.
 
-    `missing` are scopes that were asked for and not granted.
+    `expires_in` is the access token's life; a `renewable` one is replaced by itself, until `login_ends_in`.
+
+    `missing` are scopes that were asked for and not granted, `origin` is where the credential may be sent.
     `next_step` is the command that repairs the connection, None when nothing is wrong.
     """
 
@@ -36,10 +38,13 @@ class Status:
     scopes: tuple[str, ...]
     missing: tuple[str, ...]
     expires_in: float | None
+    renewable: bool
+    login_ends_in: float | None
     refreshed: int
     refused_at: float | None
     refused: str | None
     obtained_at: float
+    origin: str | None
     next_step: str | None
 
     def as_dict(self) -> dict[str, Any]:
@@ -94,8 +99,9 @@ async def set_token(
     identity: str | None = None,
     scopes: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
+    origin: str | None = None,
 ) -> int:
-    """Store secrets that a person typed in, replacing older ones; the answer is the row's version.
+    """Store secrets that a person typed in for `origin`, replacing older ones; the answer is the row's version.
 
     `fields` must hold exactly `scheme.fields`. Surrounding white space (a pasted line break) is removed; a value that
     cannot stand in a header is a `ConfigurationError`.
@@ -103,7 +109,7 @@ async def set_token(
     if set(fields) != set(scheme.fields):
         raise ConfigurationError(f"{connection.connector} wants {' and '.join(scheme.fields)}.")
     clean = {name: _clean(name, secret, spaces=scheme.kind == "basic") for name, secret in fields.items()}
-    facts = Facts(scheme.kind, identity=identity, scopes=tuple(scopes), variables=dict(variables or {}))
+    facts = Facts(scheme.kind, identity=identity, scopes=tuple(scopes), variables=dict(variables or {}), origin=origin)
     return await vault.put(connection, clean, facts)
 
 
@@ -131,19 +137,18 @@ def granted(facts: Facts) -> frozenset[str] | None:
     return frozenset(facts.scopes) if facts.kind == "oauth2" and facts.scopes else None
 
 
-def declared_variables(schemes: Sequence[Scheme]) -> dict[str, Variable]:
-    """The variables that a connector's schemes declare, by name."""
-    found: dict[str, Variable] = {}
-    for scheme in schemes:
-        found |= getattr(scheme, "variables", {})
-    return found
-
-
-def connection_url(template: str, schemes: Sequence[Scheme], variables: Mapping[str, str]) -> str:
-    """A connector's root address for one connection. Raises `ConfigurationError` when a variable is missing."""
-    if "{" not in template:
-        return template
-    return expand(template, base_url=template, variables=variables, declared=declared_variables(schemes))
+async def usable_scopes(
+    vault: Vault, connector: str, *, account: str | None = None, tenant: str = LOCAL_TENANT
+) -> list[frozenset[str]] | None:
+    """What the accounts that a call may use were granted, each; None where there is none, or nobody knows of one."""
+    stored = [
+        each
+        for each in await vault.list(tenant=tenant, connector=connector)
+        if account in (None, each.connection.account)
+    ]
+    known = [granted(each.facts) for each in stored]
+    found = [scopes for scopes in known if scopes is not None]
+    return found if found and len(found) == len(known) else None
 
 
 def account_name(account: str | None, identity: str | None) -> str:
@@ -171,10 +176,13 @@ def _status(summary: Summary, now: float) -> Status:
         scopes=facts.scopes,
         missing=tuple(scope for scope in facts.asked if facts.scopes and scope not in facts.scopes),
         expires_in=None if facts.expires_at is None else facts.expires_at - now,
+        renewable=facts.renewable,
+        login_ends_in=None if facts.refresh_expires_at is None else facts.refresh_expires_at - now,
         refreshed=facts.refreshed,
         refused_at=facts.refused_at,
         refused=facts.refused,
         obtained_at=facts.obtained_at,
+        origin=facts.origin,
         next_step=None if state == "ready" else command,
     )
 

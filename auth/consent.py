@@ -11,6 +11,7 @@ from clew.auth.endpoints import expand
 from clew.auth.facts import Facts
 from clew.auth.oauth import Client
 from clew.auth.openid import IdTokenError, check_id_token, who
+from clew.auth.origins import origin_of
 from clew.auth.schemes import OAuth2
 from clew.auth.vault import Vault
 from clew.core.connection import Connection
@@ -31,7 +32,8 @@ class LoginError(ClewError):
 class Plan:
     """A login that is about to begin: where, as whom, and what is asked. Addresses are filled and checked.
 
-    `own_client` says that the client was given for this login alone: its secrets are then kept with the grant.
+    `own_client` says that the client was given for this login alone: its secrets are then kept with the grant. `origin`
+    is where the grant may be used.
     """
 
     connection: Connection
@@ -42,6 +44,7 @@ class Plan:
     base_url: str
     own_client: bool = False
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    origin: str = ""
 
     def address(self, template: str) -> str:
         """An address of the server, filled in for this connection."""
@@ -59,6 +62,7 @@ async def plan(
     client: Client | None = None,
     scopes: Sequence[str] | None = None,
     variables: Mapping[str, str] | None = None,
+    origin: str | None = None,
 ) -> Plan:
     """Find out everything that can be found out before a person is bothered.
 
@@ -82,7 +86,9 @@ async def plan(
         raise ConfigurationError(f"{connection.connector} declares no token_url and no discovery_url.")
     token_url = expand(scheme.token_url, base_url=base_url, variables=given, declared=scheme.variables)
     asked = tuple(scheme.scopes if scopes is None else scopes)
-    return Plan(connection, scheme, client, asked, token_url, base_url, own_client, given)
+    return Plan(
+        connection, scheme, client, asked, token_url, base_url, own_client, given, origin or origin_of(base_url)
+    )
 
 
 def _issuer(scheme: OAuth2, base_url: str, given: Mapping[str, str]) -> str:
@@ -132,6 +138,7 @@ async def keep(
         renewable=grant.refresh_token is not None,
         redirect_uri=redirect_uri,
         variables={**plan.variables, **grant.variables},
+        origin=plan.origin,
     )
     own = {"client_secret": client.secret, "private_key": client.key, "certificate": client.certificate}
     own = own if plan.own_client else {}

@@ -54,6 +54,7 @@ async def device_login(
     client: Client | None = None,
     scopes: Sequence[str] | None = None,
     variables: Mapping[str, str] | None = None,
+    origin: str | None = None,
     http: "httpx.AsyncClient | None" = None,
     sleep: Sleep = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -67,8 +68,9 @@ async def device_login(
     async with httpx.AsyncClient() as own:
         used = http or own
         planned = await plan(
-            vault, connection, scheme, used, base_url=base_url, client=client, scopes=scopes, variables=variables
-        )
+            vault, connection, scheme, used,
+            base_url=base_url, client=client, scopes=scopes, variables=variables, origin=origin,
+        )  # fmt: skip
         device = await _begin(planned, used)
         await show(device.prompt)
         grant = await _poll(planned, device, used, progress=progress, sleep=sleep, clock=clock)

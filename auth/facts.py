@@ -23,6 +23,7 @@ class Facts:
     the provider calls the account, `refreshed` counts refreshes, `renewable` says that there
     is a refresh token. `refused_at` and `refused` say when and why (the
     provider's code) the credential was refused for good. `variables` fill the templates of the scheme's addresses.
+    `origin` is the API's that the credential was given for (`origins`); it is sent to no other.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Facts:
     refused: str | None = None
     redirect_uri: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    origin: str | None = None
 
     def encode(self) -> str:
         """The stored form: JSON with sorted keys, the same text for the same facts."""

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from clew.auth.facts import Facts
+from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.schemes import OAuth2
 from clew.auth.vault import Vault
@@ -35,7 +36,7 @@ class Served:
     """How the connections of one connector authenticate, and where its provider is."""
 
     schemes: Sequence[Scheme]
-    base_url: str
+    place: Place
 
 
 @asynccontextmanager
@@ -70,9 +71,8 @@ async def sweep(
                 if scheme is None or not is_idle(stored.facts, scheme):
                     continue
                 try:
-                    await refresher.replace(
-                        stored.connection, stored.facts.generation, scheme, base_url=provider.base_url
-                    )
+                    base_url = provider.place.url(provider.schemes, stored.connection, stored.facts)
+                    await refresher.replace(stored.connection, stored.facts.generation, scheme, base_url=base_url)
                 except ClewError as error:
                     log.warning("the idle credential of %s could not be refreshed: %s", stored.connection, error)
                 else:

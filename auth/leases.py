@@ -66,10 +66,11 @@ class Leases:
 
         An end further away than `seconds` cannot be right (the machine's clock began anew) and does not count.
         """
-        now = await self._database.now()
         held = await self._database.fetch_one("SELECT ends FROM leases WHERE name = ?", name)
-        if held is not None and now < held[0] <= now + seconds:
-            return None
+        if held is not None and held[0] > 0:  # look before waiting for the write lock
+            now = await self._database.now()
+            if now < held[0] <= now + seconds:
+                return None
         owner = secrets.token_hex(8)
         async with self._database.transaction() as tx:
             now = await self._database.now()

@@ -87,10 +87,13 @@ async def login(
     client: Client | None = None,
     scopes: Sequence[str] | None = None,
     variables: Mapping[str, str] | None = None,
+    origin: str | None = None,
     wait_seconds: float = 300.0,
     http: "httpx.AsyncClient | None" = None,
 ) -> Facts:
     """Log in, store the grant under `connection` (replacing an older one) and return its facts.
+
+    It may then be used at `origin`, without one that of `base_url`, and nowhere else.
 
     `show` gets the address to open: print it, open a browser. The end is caught by a loopback listener or, whichever
     comes first, returned by `pasted` (the address of the last page, where the browser runs elsewhere). Raises
@@ -102,8 +105,9 @@ async def login(
     async with httpx.AsyncClient() as own:
         used = http or own
         planned = await plan(
-            vault, connection, scheme, used, base_url=base_url, client=client, scopes=scopes, variables=variables
-        )
+            vault, connection, scheme, used,
+            base_url=base_url, client=client, scopes=scopes, variables=variables, origin=origin,
+        )  # fmt: skip
         state = secrets.token_urlsafe(32)
         nonce = secrets.token_urlsafe(24) if "openid" in planned.scopes else None
         host, port = planned.scheme.loopback_host, planned.scheme.loopback_port

@@ -174,8 +174,11 @@ def _assertion_fields(scheme: TokenScheme, url: str, client: Client) -> dict[str
 
 
 def _identity(scheme: TokenScheme, client: Client) -> tuple[Secret, Secret] | None:
-    if scheme.client_auth != "mtls":
-        return None
+    return shown_identity(client) if scheme.client_auth == "mtls" else None
+
+
+def shown_identity(client: Client) -> tuple[Secret, Secret]:
+    """The certificate and the key that this client shows in TLS. Raises `ConfigurationError` when there is none."""
     if client.certificate is None or client.key is None:
         raise ConfigurationError("This OAuth client proves itself with a certificate, and none is stored.")
     return client.certificate, client.key

@@ -14,10 +14,10 @@ import contextlib
 import copy
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clew.auth.advice import reconnect, refused
 from clew.auth.clients import client_of, refresh_place
@@ -89,7 +89,7 @@ class Refresher:
         self._minters = minters or {}
         self._keeper = Keeper(vault, leases, lease_seconds=self._lease_seconds)
         self._joinable: dict[tuple[Connection, str | None], asyncio.Task[Renewal]] = {}
-        self._running: set[asyncio.Task[Renewal]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
 
     def renews(self, record: Record, scheme: AnyScheme) -> bool:
         """Can a new token be had for this record without a person?"""
@@ -165,8 +165,18 @@ class Refresher:
             return await self._refresh(record, lease, scheme, base_url)
         finally:
             if not self._keeper.holds(connection):
-                with contextlib.suppress(CallError):
-                    await self.leases.release(lease)
+                self._afterwards(self.leases.release(lease))
+
+    def _afterwards(self, job: Coroutine[Any, Any, None]) -> None:
+        """Tidy up while the callers go on: they need the new pair and nothing else. `close` waits for it."""
+
+        async def quietly() -> None:
+            with contextlib.suppress(CallError):  # a lease and a rest end by themselves, too
+                await job
+
+        task = asyncio.create_task(quietly(), name="clew refresh, afterwards")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _lease(self, connection: Connection, generation: str | None) -> Lease | None:
         """Wait for the lease; None as soon as the generation is gone, for then another holder has done the work.
@@ -218,7 +228,7 @@ class Refresher:
         if isinstance(answer, Grant):
             pair = Pair(record.connection, record.facts.generation, answer, _to_keep(record, answer, scheme))
             stored = await self._keeper.store(record, pair, lease)
-            await self._rests.end(record.connection)
+            self._afterwards(self._rests.end(record.connection))
             return Renewal.REFRESHED if stored else Renewal.STILL_VALID
         if answer.verdict == "dead" and self._minter(scheme) is None:
             return await self._dead(record, answer, lease)

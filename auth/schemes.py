@@ -199,7 +199,8 @@ class TokenScheme:
     `client_auth` is how the client proves itself; `assertion` shapes the JWT of `private_key_jwt`. `token_parameters`
     and `token_headers` go with every token request.
     `expires_in` (seconds) is used when an answer has none; `early_seconds` before its end a token is replaced.
-    With `dpop` tokens are bound to a key of ours (RFC 9449).
+    With `dpop` tokens are bound to a key of ours (RFC 9449), with `certificate_bound` to the client's certificate,
+    which API calls then show as well (RFC 8705 §3).
     """
 
     scopes: Sequence[str] = ()
@@ -207,6 +208,7 @@ class TokenScheme:
     client_auth: ClientAuth = "post"
     assertion: Assertion = field(default_factory=Assertion)
     dpop: bool = False
+    certificate_bound: bool = False
     scope_separator: str = " "
     body_format: Literal["form", "json", "query"] = "form"
     token_method: Literal["POST", "GET"] = "POST"

@@ -1,6 +1,7 @@
 """What a tool function is given: the requests of one connection, nothing else.
 
 `api` is bound to one connection, so a tool cannot choose whose credentials it uses.
+Every connector imports this module, so what speaks HTTP is imported by the first request: `clew list` makes none.
 """
 
 import json as json_module
@@ -8,12 +9,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
+<<<<<<< HEAD
 from typing import Any, TypedDict, TypeVar, Unpack, cast, overload
+=======
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
+>>>>>>> main
 from urllib.parse import unquote, urlencode, urlsplit
 
-import httpx
-
 from clew.core.audit import Attempt
+from clew.core.bounds import SAFE_METHODS
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError, ContractChangedError, InvalidInputError, Outcome, OutcomeUnknownError
@@ -24,9 +28,17 @@ from clew.core.outcomes import ErrorMap, Rule
 from clew.core.pages import Answer, GraphQLPages, Page, Paginator, Place, items_of
 from clew.core.paths import Segment, expand
 from clew.core.response import Response
+<<<<<<< HEAD
 from clew.core.transport import SAFE_METHODS
 from clew.core.wire import Exchange, Trail, Wire
 from clew.core.writing import Writing
+=======
+
+if TYPE_CHECKING:
+    import httpx
+
+    from clew.core.wire import Trail, Wire
+>>>>>>> main
 
 T = TypeVar("T")
 Scalar = str | int | float | bool
@@ -61,7 +73,7 @@ class Api:
     answer that is mapped (`data.contact`), and `query`, whose `None` values are left out. All raise `CallError`.
     """
 
-    def __init__(self, wire: Wire, deadline: Deadline, trail: Trail, effect: Effect, host: Host) -> None:
+    def __init__(self, wire: "Wire", deadline: Deadline, trail: "Trail", effect: Effect, host: Host) -> None:
         self._wire = wire
         self._deadline = deadline
         self._trail = trail
@@ -166,12 +178,17 @@ class Api:
         """
         if not _trusted(url, self._wire.base_url, hosts):
             raise ContractChangedError("the provider wants the upload on an unknown host; nothing was sent there.")
+        import httpx
+
+        from clew.core.wire import Exchange
+
         stranger = replace(self._wire.connector, headers={}, version=None, rate_limits=None, errors=_UPLOADS)
         wire = replace(self._wire, connector=stranger, authorizer=None)
         request = httpx.Request("POST", url, headers={"content-type": "application/octet-stream"}, content=content)
         attempt = Attempt("POST", "(upload)")
         await wire.exchange(Exchange(request, attempt, True, self._deadline, self._host, self._trail))
 
+<<<<<<< HEAD
     def reference(self, reference: str) -> None:
         """Say what the provider calls the object that this write makes or changes, so that an event can name it."""
         if self._writing is not None:
@@ -190,6 +207,11 @@ class Api:
         return None if self._effect is Effect.READ else self._trail.writing
 
     async def _send(self, method: str, path: str, route: str, inside: str = "", **more: Unpack[Sending]) -> Response:
+=======
+    async def _send(self, method: str, path: str, route: str, **more: Unpack[Sending]) -> Response:
+        from clew.core.wire import Exchange
+
+>>>>>>> main
         method = method.upper()
         if self._effect is Effect.READ and method not in {*SAFE_METHODS, "POST"}:
             raise ConfigurationError(f"a read tool may not send {method} {route}.")
@@ -271,6 +293,8 @@ _UPLOADS = ErrorMap(
 
 def _trusted(url: str, base_url: str, hosts: Sequence[str]) -> bool:
     """Parsed by the library that will send it: another parser could see another host in the same text."""
+    import httpx
+
     try:
         target, own = httpx.URL(url), httpx.URL(base_url)
     except httpx.InvalidURL:
@@ -297,7 +321,9 @@ def _text(value: Scalar) -> str:
     return str(plain).lower() if isinstance(plain, bool) else str(plain)
 
 
-def _request(method: str, url: str, more: Sending) -> httpx.Request:
+def _request(method: str, url: str, more: Sending) -> "httpx.Request":
+    import httpx
+
     try:
         content, kind = _body(more.get("json"), more.get("form"))
         headers = httpx.Headers(kind)

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:

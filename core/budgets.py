@@ -324,6 +324,18 @@ def drain(terms: Terms, level: Level, now: float) -> None:
         level.even, level.log = max(now, level.stop), [[now, size.burst]]
 
 
+def empty(terms: Terms, level: Level, at: float) -> None:
+    """Let the budget be empty at `at`, which may lie ahead; what was handed out for later stays. For a keeper that
+    takes over from another: doing it twice, from two processes, changes nothing more."""
+    size = sized(terms, level)
+    if terms.kind == "bucket":
+        level.even = max(level.even, at + size.burst * size.interval)
+    elif terms.kind in {"sliding", "fixed"}:
+        level.even = max(level.even, at)
+        later = [entry for entry in level.log if entry[0] > at]
+        level.log = [[at, max(size.burst - sum(units for _, units in later), 0.0)], *later]
+
+
 def adjust(terms: Terms, level: Level, units: float, at: float, now: float) -> None:
     """Add `units` to what a request took at `at`, or give some back (below 0)."""
     if terms.kind == "bucket":

@@ -166,7 +166,7 @@ class Connector:
     ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]: ...
     def read(self, function: ToolFunction | None = None, /, *, toolset: str = "", scopes: Sequence[str] = ()) -> Any:
         """Add a tool that changes nothing: retried freely, allowed without a person, kept by `--read-only`."""
-        return self._door(function, Effect.READ, toolset, scopes)
+        return self._door(function, Effect.READ, toolset=toolset, scopes=scopes)
 
     @overload
     def write(self, function: Callable[P, Awaitable[R]], /) -> Callable[P, Awaitable[R]]: ...
@@ -195,7 +195,7 @@ class Connector:
         `once` is what the provider offers against doing it twice, `verify` a read that shows whether it happened:
         `async (api, **arguments) -> result | None`, with those of the tool's parameters that it takes.
         """
-        return self._door(function, Effect.WRITE, toolset, scopes, once, verify)
+        return self._door(function, Effect.WRITE, toolset=toolset, scopes=scopes, once=once, verify=verify)
 
     def destructive(
         self,
@@ -217,7 +217,8 @@ class Connector:
         ) -> Callable[Concatenate["Api", P], Awaitable[R]]:
             if list(inspect.signature(function).parameters) != list(inspect.signature(preview).parameters):
                 raise ConfigurationError(f"tool {function.__name__}: its preview must take the same parameters.")
-            self._add(function, Effect.DESTRUCTIVE, toolset, scopes, preview, once, verify)
+            facts: dict[str, Any] = {"preview": preview, "once": once, "verify": verify}
+            self._add(function, Effect.DESTRUCTIVE, toolset=toolset, scopes=scopes, **facts)
             return function
 
         return add
@@ -250,17 +251,9 @@ class Connector:
         self.identify = function
         return function
 
-    def _door(
-        self,
-        function: ToolFunction | None,
-        effect: Effect,
-        toolset: str,
-        scopes: Sequence[str],
-        once: Once | None = None,
-        verify: Reader | Look | None = None,
-    ) -> Any:
+    def _door(self, function: ToolFunction | None, effect: Effect, **facts: Any) -> Any:
         def add(tool: ToolFunction) -> ToolFunction:
-            self._add(tool, effect, toolset, scopes, None, once, verify)
+            self._add(tool, effect, **facts)
             return tool
 
         return add if function is None else add(function)
@@ -269,9 +262,10 @@ class Connector:
         self,
         function: ToolFunction,
         effect: Effect,
+        *,
         toolset: str,
         scopes: Sequence[str],
-        preview: ToolFunction | None,
+        preview: ToolFunction | None = None,
         once: Once | None = None,
         verify: Reader | Look | None = None,
     ) -> None:

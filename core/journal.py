@@ -227,7 +227,7 @@ class Journal:
         done = await self._run(
             (
                 "UPDATE writes SET state = 'sent', attempts = attempts + 1, sent_at = COALESCE(sent_at, ?), "
-                "reference = COALESCE(?, reference), lease_ends = clew_now() + ? "
+                "reference = COALESCE(?, reference), lease_ends = clew_now() + ? "  # noqa: S608
                 f"WHERE id = ? AND owner = ? AND fence = ? AND {_HELD} = 1",
                 (now, reference, LEASE_SECONDS, row.id, row.owner, row.fence),
             )
@@ -322,7 +322,8 @@ class Journal:
                 (now - answers_after,),
             ),
             (
-                "DELETE FROM writes WHERE (state IN ('applied', 'not_applied') AND pending IS NULL AND ended_at < ?) "
+                "DELETE FROM writes WHERE (state IN ('applied', 'not_applied') "  # noqa: S608
+                "AND pending IS NULL AND ended_at < ?) "
                 f"OR (state = 'intended' AND created_at < ? AND {_HELD} = 0)",
                 (now - rows_after, now - rows_after),
             ),

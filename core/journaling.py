@@ -9,7 +9,7 @@ from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Outcome
 from clew.core.host import SilentHost
 from clew.core.journal import Journal, State, Wanted, Write
-from clew.core.once import Look
+from clew.core.once import Look, NaturalKey, ProviderKey, key_of
 from clew.core.wire import Trail, Wire
 from clew.core.writing import Looker, Writing
 
@@ -104,7 +104,8 @@ def looker(tool: Tool, wire: Wire, deadline: Deadline, arguments: Mapping[str, A
 
     async def look(row: Write) -> Mapping[str, Any] | None:
         api = Api(wire, deadline, Trail(), Effect.READ, SilentHost())
-        facts = {"marker": row.marker, "reference": row.reference, "key": row.seed}
+        form = tool.once.form if isinstance(tool.once, ProviderKey | NaturalKey) else "hex"
+        facts = {"marker": row.marker, "reference": row.reference, "key": key_of(row.seed, 0, form)}
         found = await timing.read(api, **timing.takes({**facts, **arguments}))
         return None if found is None else tool.signature.structured(found)
 

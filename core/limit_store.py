@@ -1,15 +1,11 @@
 """Where budgets are kept, and the one step that all keepers do at once: find a moment in every budget, and take it."""
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from clew.core.budgets import NEVER, Level, Terms, commit, drain, earliest, slack
-
-log = logging.getLogger(__name__)
+from clew.core.budgets import NEVER, Level, Terms, commit, earliest, slack
 
 Edit = Callable[[Level, float], bool]
 """Changes a level at a time (the keeper's clock); False when nothing has to be written."""
@@ -167,109 +163,3 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing to release."""
-
-
-@dataclass(slots=True)
-class FallbackStore:
-    """A keeper that may fail, and the nearer one that takes over until it is back. Never no limit at all.
-
-    At every change of keeper the budgets in use begin empty: what the others took meanwhile is unknown.
-    """
-
-    far: LimitStore
-    near: LimitStore
-    name: str
-    pause: float = 0.5
-    clock: Callable[[], float] = time.monotonic
-    again_at: float = 0.0
-    away: bool = False
-    known: dict[str, Terms] = field(default_factory=dict[str, Terms])
-    turning: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def take(self, asks: Sequence[Ask], wish: Wish) -> Taken:
-        """Take from the far keeper, else from the near one."""
-        for ask in asks:
-            if ask.key not in self.known:
-                self._remember(ask.key, ask.terms)
-        if await self._reachable():
-            try:
-                return await self.far.take(asks, wish)
-            except StoreError as error:
-                await self._leave(error)
-        return await self.near.take(asks, wish)
-
-    async def change(self, key: str, terms: Terms, edit: Edit) -> None:
-        """Change it where it is kept now."""
-        if await self._reachable():
-            try:
-                return await self.far.change(key, terms, edit)
-            except StoreError as error:
-                await self._leave(error)
-        return await self.near.change(key, terms, edit)
-
-    async def read(self, keys: Sequence[str]) -> tuple[float, list[Level]]:
-        """Read it where it is kept now."""
-        if await self._reachable():
-            try:
-                return await self.far.read(keys)
-            except StoreError as error:
-                await self._leave(error)
-        return await self.near.read(keys)
-
-    async def everything(self) -> tuple[float, dict[str, tuple[Terms, Level]]]:
-        """All budgets of the keeper in use."""
-        if await self._reachable():
-            try:
-                return await self.far.everything()
-            except StoreError as error:
-                await self._leave(error)
-        return await self.near.everything()
-
-    async def close(self) -> None:
-        """Close both."""
-        await self.far.close()
-        await self.near.close()
-
-    def _remember(self, key: str, terms: Terms) -> None:
-        if len(self.known) >= 1000:
-            self.known.pop(next(iter(self.known)))
-        self.known[key] = terms
-
-    async def _reachable(self) -> bool:
-        if not self.away:
-            return True
-        if self.clock() < self.again_at or self.turning.locked():
-            return False
-        async with self.turning:
-            try:
-                await self._empty(self.far)
-            except StoreError:
-                self.again_at = self.clock() + self.pause
-                return False
-            self.away = False
-            log.warning("rate limits are shared through %s again", self.name)
-        return True
-
-    async def _leave(self, error: StoreError) -> None:
-        """Turn to the near keeper; said once, however many calls find out."""
-        self.again_at = self.clock() + self.pause
-        if self.away:
-            return
-        self.away = True
-        log.warning("%s does not answer (%s): rate limits are kept on this machine until it does", self.name, error)
-        await self._empty(self.near)
-
-    async def _empty(self, store: LimitStore) -> None:
-        for key, terms in list(self.known.items()):
-            if terms.kind in {"bucket", "sliding", "fixed"}:
-                await store.change(key, terms, _emptied(terms))
-
-
-def _emptied(terms: Terms) -> Edit:
-    def edit(level: Level, now: float) -> bool:
-        before = level.even
-        drain(terms, level, now)
-        level.even = max(before, level.even)
-        return True
-
-    return edit

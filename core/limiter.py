@@ -3,21 +3,24 @@
 Keys are (provider, bucket, principal, object). Budgets that are not declared are learned from headers and refusals.
 """
 
+import asyncio
+import contextlib
 import math
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, adjust, begun, learn, refuse
 from clew.core.deadline import Deadline
 from clew.core.errors import ProviderDownError, RateLimitError
 from clew.core.limit_store import Ask, Edit, LimitStore, Mark, MemoryStore, Taken, Wish
 from clew.core.limits import Limit, News, RateLimitHeaders, object_of
+
+if TYPE_CHECKING:
+    import httpx
 
 PROGRESS_SECONDS = 10.0
 """While a call waits, its host hears of it this often: Copilot cuts off what is silent for 180 s."""
@@ -30,6 +33,9 @@ WARM_SECONDS = 5.0
 
 LATE_SECONDS = 0.01
 """A first request that is answered later than this moves the beginning of what it used."""
+
+TURN_SECONDS = 0.2
+"""From this wait on the processes take turns: each asks for one moment, and pauses before it asks for the next."""
 
 _STEP = 0.002
 Sleep = Callable[[float], Awaitable[None]]
@@ -51,7 +57,7 @@ class Sending:
 
     principal: str
     route: str
-    request: httpx.Request
+    request: "httpx.Request"
     background: bool = False
 
 
@@ -90,6 +96,36 @@ class Jitter:
 
 
 @dataclass(slots=True)
+class Turn:
+    """The order in which the calls of this process ask, while there is a queue.
+
+    A moment is handed to whoever asks first, so a process that asks for all its callers at once would be served before
+    the others for a whole round: with 3 requests a second that is many seconds. Pausing is free for whoever waits
+    anyway; it ends by itself where so many ask that it would cost quota, because the queue then gets short.
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    queued: bool = False
+    free_at: float = 0.0
+
+    @contextlib.asynccontextmanager
+    async def mine(self, clock: Callable[[], float], sleep: Sleep) -> AsyncGenerator[None]:
+        """Wait until it is our turn, where there are turns."""
+        if not self.queued:
+            yield
+            return
+        async with self.lock:
+            if self.free_at > clock():
+                await sleep(self.free_at - clock())
+            yield
+
+    def took(self, taken: Taken, now: float) -> None:
+        """What the one whose turn it was came to."""
+        self.queued = taken.ok and taken.wait >= TURN_SECONDS
+        self.free_at = now + min(0.02 * taken.wait, 0.02)
+
+
+@dataclass(slots=True)
 class Limiter:
     """The way into the budgets. `clock` is monotonic seconds, `wall` epoch seconds."""
 
@@ -98,6 +134,7 @@ class Limiter:
     wall: Callable[[], float] = time.time
     buckets: dict[tuple[str, str, str], str] = field(default_factory=dict[tuple[str, str, str], str])
     jitters: dict[str, Jitter] = field(default_factory=dict[str, Jitter])
+    turns: dict[tuple[str, ...], Turn] = field(default_factory=dict[tuple[str, ...], Turn])
 
     def __post_init__(self) -> None:
         if isinstance(self.store, MemoryStore):
@@ -113,17 +150,20 @@ class Limiter:
         """
         asks, limits = self._asks(declared, sending)
         token = f"{os.getpid()}-{secrets.token_hex(6)}"
+        turn = self.turns.setdefault((declared.provider, *(limit.name for limit in limits if limit)), Turn())
         waited = 0.0
         while True:
-            left = deadline.remaining()
-            jitter = self._jitter(declared)
-            cold = COLD_SECONDS if self.clock() - jitter.seen > WARM_SECONDS else 0.0
-            wish = Wish(max(left - 0.5, 0.0), jitter.margin, token, left + 1.0, sending.background, cold)
-            asked = self.clock()
-            taken = await self.store.take(asks, wish)
+            async with turn.mine(self.clock, sleep):
+                left = deadline.remaining()
+                jitter = self._jitter(declared)
+                cold = COLD_SECONDS if self.clock() - jitter.seen > WARM_SECONDS else 0.0
+                wish = Wish(max(left - 0.5, 0.0), jitter.margin, token, left + 1.0, sending.background, cold)
+                asked = self.clock()
+                taken = await self.store.take(asks, wish)
+                due = self.clock() + taken.wait
+                turn.took(taken, asked)
             if not taken.ok and (asks[taken.blocked].terms is CIRCUIT or not deadline.fits(taken.wait)):
                 raise _refusal(declared, taken, limits[taken.blocked], asks[taken.blocked])
-            due = self.clock() + taken.wait
             room = Pass(asks, limits, taken.marks, due, token, asked + taken.wait, cold)
             if taken.wait > 0:
                 waited += taken.wait

@@ -11,9 +11,12 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clew.core.connector import Connector
 from clew.core.errors import ConfigurationError, quote
+
+if TYPE_CHECKING:
+    from clew.core.connector import Connector
 
 GROUP = "clew.connectors"
 
@@ -36,7 +39,7 @@ def discover() -> Mapping[str, EntryPoint]:
     return found
 
 
-def load(name: str) -> Connector:
+def load(name: str) -> "Connector":
     """The connector called `name`, or the one in the Python file `name` names."""
     if name.endswith(".py"):
         return _load_file(Path(name))
@@ -45,9 +48,14 @@ def load(name: str) -> Connector:
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(found) or 'none'}."
         raise ConfigurationError(f"there is no connector {name!r}. {hint}")
-    with _loading(f"connector {name!r} ({found[name].value})"):
-        connector = found[name].load()
-    return _checked(connector, found[name].value)
+    return load_entry(found[name])
+
+
+def load_entry(entry: EntryPoint) -> "Connector":
+    """The connector behind one entry of `discover`, which takes some milliseconds: for whoever loads many."""
+    with _loading(f"connector {entry.name!r} ({entry.value})"):
+        connector = entry.load()
+    return _checked(connector, entry.value)
 
 
 @contextmanager
@@ -62,7 +70,9 @@ def _loading(what: str) -> Generator[None]:
         raise ConfigurationError(f"{what} cannot be loaded: {why}.") from error
 
 
-def _load_file(path: Path) -> Connector:
+def _load_file(path: Path) -> "Connector":
+    from clew.core.connector import Connector
+
     if not path.is_file():
         raise ConfigurationError(f"there is no file {path}.")
     spec = importlib.util.spec_from_file_location(f"clew_file_{path.stem}", path)
@@ -82,7 +92,9 @@ def _load_file(path: Path) -> Connector:
     return connectors[0]
 
 
-def _checked(connector: object, where: str) -> Connector:
+def _checked(connector: object, where: str) -> "Connector":
+    from clew.core.connector import Connector
+
     if not isinstance(connector, Connector):
         raise ConfigurationError(f"{where} is not a Connector.")
     return connector

@@ -7,14 +7,12 @@ from typing import Any
 
 import httpx
 
-from clew.core.bounds import Bounds
+from clew.core.bounds import SAFE_METHODS, Bounds
 from clew.core.deadline import Deadline
 from clew.core.errors import ContractChangedError, InvalidInputError
 from clew.core.formats import DecodeError, decode, gather
 from clew.core.outcomes import lost
 from clew.core.response import Response
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 for _name in ("httpx", "httpx2"):  # their INFO lines hold whole URLs: arguments, and keys that travel in queries
     logging.getLogger(_name).setLevel(logging.WARNING)

@@ -237,6 +237,13 @@ class Writing:
             return None  # known now: the next look at the row begins it anew
         raise self._ends_with(said)
 
+    async def settle(self, row: Write) -> bool:
+        """Look at the provider for a row that this holds; True when its end is known now."""
+        self.row = row
+        ending, _ = await self._looked(row)
+        await self._finish(ending)
+        return ending.state is not State.UNKNOWN
+
     def _in_time(self, row: Write) -> bool:
         """Does the provider still know the key? Clocks differ, so a twentieth of the time is left unused."""
         if not isinstance(self.once, offers.ProviderKey) or self.once.ttl is None:

@@ -14,7 +14,7 @@ from clew.servers.subscriptions import kept_subscribed
 @contextlib.asynccontextmanager
 async def chores(runtime: Runtime) -> AsyncGenerator[Mailroom]:
     """Run them while the block runs; what receives events is given to it."""
-    served = {each.name: Served(each.schemes, runtime.base_url(each)) for each in runtime.connectors}
+    served = {each.name: Served(each.schemes, runtime.place(each)) for each in runtime.connectors}
     rotation = asyncio.create_task(keep_policy(runtime), name="clew rotation")
     try:
         async with (

@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from mcp import MCPError, types
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 Context = ServerRequestContext[Any, Any]
 _FIVE_MINUTES = CacheHint(ttl_ms=300_000, scope="public")
+# What is listed depends on the scopes that were granted, and a login during the conversation widens them.
+_MINE = CacheHint(ttl_ms=60_000, scope="private")
 # An error is in the output schema too: hosts on the TypeScript SDK 1.x, and MCP Inspector, check what an error carries
 # against it as well, and show the person the mismatch instead of the error.
 _ERROR = {"type": "object", "properties": {"error": {"type": "object"}}, "required": ["error"]}
@@ -30,11 +32,14 @@ _ERROR = {"type": "object", "properties": {"error": {"type": "object"}}, "requir
 
 def build_server(runtime: Runtime) -> Server[Any]:
     """An MCP server that offers the runtime's tools. It can be run over stdio, HTTP or in memory."""
-    listed = [describe(bound) for _, bound in sorted(runtime.tools.items())]
+    listed = {name: describe(bound) for name, bound in sorted(runtime.tools.items())}
     spent: dict[str, float] = {}
 
     async def list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=listed)  # one page: Gemini CLI ignores nextCursor
+        # A tool that would only refuse costs tokens. Called all the same, it says which login widens the grant.
+        hidden = await _lacking(runtime)
+        tools = [tool for name, tool in listed.items() if name not in hidden]
+        return types.ListToolsResult(tools=tools)  # one page: Gemini CLI ignores nextCursor
 
     async def call_tool(
         context: Context, params: types.CallToolRequestParams
@@ -68,11 +73,20 @@ def build_server(runtime: Runtime) -> Server[Any]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         get_tool_input_schema=input_schema,
-        cache_hints={"tools/list": _FIVE_MINUTES, "server/discover": _FIVE_MINUTES},
+        cache_hints={"tools/list": _MINE, "server/discover": _FIVE_MINUTES},
     )
     security = RequestStateSecurity(keys=[runtime.state_key or os.urandom(32)])
     server.middleware.append(RequestStateBoundary(security, default_audience=runtime.name))
     return server
+
+
+async def _lacking(runtime: Runtime) -> Collection[str]:
+    """The tools that no account has the scopes for; none while the store cannot be read: calls will say so."""
+    try:
+        return await runtime.lacking()
+    except ClewError as error:
+        log.warning("the granted scopes cannot be read, so every tool is listed: %s", error)
+        return ()
 
 
 def instructions(runtime: Runtime) -> str:

@@ -60,7 +60,7 @@ async def _refresh(runtime: Runtime, connector: Connector, connection: Connectio
         record = await runtime.vault.get(connection)
         if record is None or scheme is None or "refresh_token" not in record.fields:
             return Refreshed(connection, "not_renewable")
-        base_url = runtime.settings.of(connector.name).base_url or connector.base_url
+        base_url = runtime.place(connector).url(connector.schemes, connection, record.facts)
         await runtime.refresher.replace(connection, record.facts.generation, scheme, base_url=base_url)
     except AuthRevokedError as error:
         return Refreshed(connection, "refused", error.next_step)

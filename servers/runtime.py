@@ -9,11 +9,13 @@ from urllib.request import getproxies
 import httpx
 
 from clew.auth.authorizer import VaultAuthorizer
-from clew.auth.connections import connection_url, find, granted
+from clew.auth.connections import find, granted, usable_scopes
 from clew.auth.dpop import hear
 from clew.auth.facts import Facts
 from clew.auth.leases import open_leases
 from clew.auth.minting import MINTERS
+from clew.auth.mutual import CertificateTransport, refuse_certificate
+from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.vault import Summary, Vault
 from clew.core.api import Api
@@ -132,6 +134,24 @@ class Runtime:
         )
         return await self.walk(call)
 
+    async def lacking(self) -> dict[str, tuple[str, ...]]:
+        """The tools that no account could use as things stand, each with the scopes it lacks. They need not be shown.
+
+        Where an account's scopes are not known, or nothing is connected yet, nothing is lacking.
+        """
+        lacks: dict[str, tuple[str, ...]] = {}
+        for connector in self.connectors:
+            offered = [bound for bound in self.tools.values() if bound.connector is connector and bound.tool.scopes]
+            if not offered:
+                continue
+            account = self._chosen(connector, None)
+            accounts = await usable_scopes(self.vault, connector.name, account=account) or []
+            for bound in offered if accounts else ():
+                missing = [bound.tool.lacks(scopes) for scopes in accounts]
+                if all(missing):
+                    lacks[bound.name] = min(missing, key=len)
+        return lacks
+
     async def identity(self, connector: Connector, account: str | None = None, *, deadline: float = 10.0) -> str | None:
         """Whose credentials these are, in the provider's words; `None` when the connector declares no identity call."""
         if connector.identify is None:
@@ -139,9 +159,9 @@ class Runtime:
         wire = await self.wire(connector, account)
         return await connector.identify(Api(wire, Deadline.after(deadline), Trail(), Effect.READ, SilentHost()))
 
-    def base_url(self, connector: Connector) -> str:
+    def place(self, connector: Connector) -> Place:
         """The configured root address of a provider, else the connector's own."""
-        return self.settings.of(connector.name).base_url or connector.base_url
+        return self.settings.place(connector.name, connector.base_url)
 
     async def wire(self, connector: Connector, account: str | None = None) -> Wire:
         """The way to the provider with the credentials of `account`, the configured one or the only one."""
@@ -149,11 +169,14 @@ class Runtime:
 
     def _wire(self, connector: Connector, known: Summary) -> Wire:
         connection = known.connection
-        base_url = connection_url(self.base_url(connector), connector.schemes, known.facts.variables)
+        place = self.place(connector)
+        base_url = place.url(connector.schemes, connection, known.facts)
         wire = self.wires.get(connection)
         if wire is None or wire.base_url != base_url.rstrip("/"):
             authorizer = (
-                VaultAuthorizer(connection, connector.schemes, self.vault, self.refresher, base_url=base_url)
+                VaultAuthorizer(
+                    connection, connector.schemes, self.vault, self.refresher, base_url=base_url, place=place
+                )
                 if connector.schemes
                 else None
             )
@@ -173,16 +196,20 @@ class Runtime:
     async def _known(self, connector: Connector, account: str | None) -> Summary:
         if not connector.schemes:
             return Summary(Connection(LOCAL_TENANT, connector.name, "none"), 0, Facts(kind="none"), 0.0, 0.0)
-        chosen = account or self.account or self.settings.of(connector.name).account or None
-        return await find(self.vault, connector.name, connector.schemes, account=chosen)
+        return await find(self.vault, connector.name, connector.schemes, account=self._chosen(connector, account))
+
+    def _chosen(self, connector: Connector, account: str | None) -> str | None:
+        return account or self.account or self.settings.of(connector.name).account or None
 
 
 def open_client() -> httpx.AsyncClient:
     """The one client of a process. Where the environment names a proxy, httpx's own pool knows how to use it."""
-    hooks = {"response": [hear]}
+    hooks: dict[str, list[Any]] = {"response": [hear]}
     if getproxies().keys() & {"http", "https", "all"}:
+        hooks = {**hooks, "request": [refuse_certificate]}
         return httpx.AsyncClient(follow_redirects=False, event_hooks=hooks)
-    return httpx.AsyncClient(follow_redirects=False, event_hooks=hooks, transport=SlotTransport())
+    transport = CertificateTransport(SlotTransport())
+    return httpx.AsyncClient(follow_redirects=False, event_hooks=hooks, transport=transport)
 
 
 def select_tools(connectors: Sequence[Connector], *, policy: Policy, only: Sequence[str] = ()) -> dict[str, Bound]:

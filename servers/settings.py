@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from clew.auth.origins import Place
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
 from clew.core.secret import Secret
@@ -73,10 +74,27 @@ class Settings:
     connectors: Mapping[str, ConnectorSettings] = field(default_factory=dict[str, ConnectorSettings])
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     files: tuple[Path, ...] = ()
+    project: Path | None = None
+
+    def place(self, connector: str, declared: str) -> Place:
+        """Where a connector's requests go; `declared` is its own root address."""
+        source = self.sources.get(f"connectors.{connector}.base_url", "")
+        return Place(self.of(connector).base_url or declared, declared, source)
+
+    def of_project(self, name: str) -> bool:
+        """Does this value come from the project's file, which may be somebody else's work?"""
+        return self.project is not None and self.sources.get(name) == str(self.project)
 
     def of(self, connector: str) -> ConnectorSettings:
         """The settings of one connector."""
         return self.connectors.get(connector, ConnectorSettings())
+
+    def has_database(self) -> bool:
+        """Is anything stored, as far as that can be known without opening it?"""
+        try:
+            return bool(self.database) or (self.home / DATABASE).is_file()
+        except OSError as error:
+            raise ConfigurationError(f"home {self.home} cannot be read: {error.strerror}.") from None
 
 
 def user_file() -> Path:
@@ -100,8 +118,11 @@ def load_settings(environment: Mapping[str, str] | None = None, project: Path | 
     sources: dict[str, str] = {}
     tables: dict[str, dict[str, str]] = {}
     files = _files(environment, project)
+    own = None if environment.get("CLEW_CONFIG") or user_file() in files[-1:] else next(iter(files[-1:]), None)
     for path in files:
         found = _read(path)
+        if path == own:
+            _check_project(path, found, values)
         for name, keys in found.pop("connectors", {}).items():
             tables.setdefault(name, {}).update(keys)
             sources |= dict.fromkeys((f"connectors.{name}.{key}" for key in keys), str(path))
@@ -114,7 +135,23 @@ def load_settings(environment: Mapping[str, str] | None = None, project: Path | 
             sources[name] = variable
     values.setdefault("home", default_home())
     connectors = {name: ConnectorSettings(**keys) for name, keys in tables.items()}
-    return Settings(**values, connectors=connectors, sources=sources, files=tuple(files))
+    return Settings(**values, connectors=connectors, sources=sources, files=tuple(files), project=own)
+
+
+PROJECT = ("deadline", "read_only", "tools", "log_level", "connectors")
+"""What a project's file may set. The rest says where secrets lie and who wraps them: that is for the user to say."""
+
+
+def _check_project(path: Path, found: Mapping[str, Any], user: Mapping[str, Any]) -> None:
+    """A project can narrow what its user has set up, and never widen it or lead secrets elsewhere."""
+    for name in found:
+        if name not in PROJECT:
+            raise ConfigurationError(
+                f"{path}: {name} cannot be set by a project, only in {user_file()}, by CLEW_{name.upper()} "
+                "or in a file that CLEW_CONFIG names."
+            )
+    if user.get("read_only") and found.get("read_only") is False:
+        raise ConfigurationError(f"{path}: read_only is set by the user; a project cannot take it back.")
 
 
 def searched_files(environment: Mapping[str, str] | None = None, project: Path | None = None) -> list[Path]:

@@ -12,10 +12,10 @@ from clew.auth.records import RecordSealer
 from clew.auth.sealing import DataKeys
 from clew.auth.vault import Vault, open_vault
 from clew.core.database import Database, open_database
-from clew.core.errors import ConfigurationError
 from clew.core.inbox import Inbox, open_inbox
 from clew.core.journal import Journal, open_journal
-from clew.core.limit_store import FallbackStore, LimitStore, MemoryStore, StoreError
+from clew.core.limit_fallback import FallbackStore
+from clew.core.limit_store import LimitStore, MemoryStore, StoreError
 from clew.servers.settings import DATABASE, Settings
 
 log = logging.getLogger(__name__)
@@ -73,12 +73,7 @@ def open_limits(settings: Settings) -> LimitStore:
 
 async def stored_status(settings: Settings, connector: str | None = None) -> list[Status]:
     """What is stored, without its secrets. Creates nothing: without a database there is nothing to tell."""
-    if not settings.database:
-        try:
-            there = (settings.home / DATABASE).is_file()
-        except OSError as error:
-            raise ConfigurationError(f"home {settings.home} cannot be read: {error.strerror}.") from None
-        if not there:
-            return []
+    if not settings.has_database():
+        return []
     async with open_store(settings) as store:
         return await status(store.vault, connector=connector)

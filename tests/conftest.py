@@ -9,9 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 POSTGRES = os.environ.get("CLEW_TEST_POSTGRES_URL", "postgresql://root@127.0.0.1:5432/postgres")
+
+hypothesis.settings.register_profile("clew", deadline=None)  # a busy machine is not a slow function
+hypothesis.settings.load_profile("clew")
 
 
 @pytest.fixture(scope="session")

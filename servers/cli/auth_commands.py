@@ -153,5 +153,8 @@ def _add_apps(verbs: Commands) -> None:
 
 def _values(parser: Parser) -> None:
     parser.add_argument(
+        "--origin", metavar="URL", help="yes, send it there, although only this folder's clew.toml says so"
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a value of this account, such as a host"
     )

@@ -1,78 +1,14 @@
-"""`clew list` and `clew show`: which connectors there are and what they let an agent do."""
+"""`clew show`: what one connector lets an agent do."""
 
-import asyncio
 from argparse import Namespace
-from collections import Counter
 from typing import Any
 
-from clew.auth.advice import connect_command
-from clew.auth.authorizer import preferred_kind
-from clew.auth.connections import Status
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.credentials import Scheme
-from clew.core.errors import ConfigurationError
-from clew.core.registry import discover, load
-from clew.servers.cli.output import Cell, ago, emit, emit_json, facts, table, talk
+from clew.core.registry import load
+from clew.servers.cli.output import emit, emit_json, facts, table
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
-from clew.servers.store import stored_status
-
-
-def list_connectors(arguments: Namespace) -> int:
-    """Every connector, also one that cannot be loaded."""
-    settings = begin()
-    stored = asyncio.run(stored_status(settings))
-    entries = [_entry(name, [each for each in stored if each.connector == name]) for name in discover()]
-    if not arguments.all:
-        entries = [entry for entry in entries if entry["state"] == "broken" or any(entry["tools"].values())]
-    if arguments.json:
-        emit_json(entries)
-    elif entries:
-        table(("CONNECTOR", "TOOLS", "ACCOUNTS", "STATE"), [_row(entry) for entry in entries])
-    else:
-        talk("No connector is installed, or CLEW_CONNECTORS lets none through.")
-    return 0
-
-
-def _entry(name: str, stored: list[Status]) -> dict[str, Any]:
-    accounts = [{"account": each.account, "state": each.state, "identity": each.identity} for each in stored]
-    entry: dict[str, Any] = {"name": name, "title": "", "tools": {}, "accounts": accounts}
-    try:
-        connector = load(name)
-    except ConfigurationError as error:
-        return entry | {"state": "broken", "detail": str(error)}
-    except Exception as error:  # somebody else's module, and the list must not die of it
-        return entry | {"state": "broken", "detail": f"cannot be loaded: {type(error).__name__}"}
-    effects = Counter(tool.effect.value for tool in connector.tools.values())
-    return entry | {
-        "title": connector.title or name,
-        "tools": {effect.value: effects[effect.value] for effect in Effect},
-        **_state(connector, stored),
-    }
-
-
-def _state(connector: Connector, stored: list[Status]) -> dict[str, str]:
-    broken = [each for each in stored if each.state != "ready"]
-    if not connector.schemes:
-        return {"state": "ready", "detail": "ready, needs no account"}
-    if not stored:
-        command = connect_command(preferred_kind(connector.schemes), connector.name)
-        return {"state": "not connected", "detail": f"not connected: {command}"}
-    if not broken:
-        return {"state": "ready", "detail": "ready"}
-    first = broken[0]
-    when = f" {ago(first.refused_at)}" if first.refused_at else ""
-    return {"state": first.state, "detail": f"{first.account}: {first.state}{when}: {first.next_step}"}
-
-
-def _row(entry: dict[str, Any]) -> list[str | Cell]:
-    effects = {"read": "read", "write": "write", "destructive": "destr."}
-    tools = "  ".join(f"{count:2} {effects[effect]}" for effect, count in entry["tools"].items() if count)
-    accounts = ", ".join(each["account"] for each in entry["accounts"])
-    detail = entry["detail"]
-    if entry["state"] in ("broken", "refused", "damaged", "expired"):
-        return [entry["name"], tools, accounts, Cell(detail, "red")]
-    return [entry["name"], tools, accounts, detail if entry["state"] == "ready" else Cell(detail, "yellow")]
 
 
 def show_connector(arguments: Namespace) -> int:
@@ -80,8 +16,12 @@ def show_connector(arguments: Namespace) -> int:
     settings = begin()
     connector = load(arguments.name)
     stages = _stages() if arguments.stages else []
+    stored = asyncio.run(stored_status(settings, connector.name))
     if arguments.json:
-        emit_json(_facts(connector, settings) | ({"stages": stages} if stages else {}))
+        data = _facts(connector, settings)
+        for entry in data["tools"]:
+            entry["lacks"] = list(_lacks(connector.tools[entry["name"]], stored))
+        emit_json(data | ({"stages": stages} if stages else {}))
         return 0
     _print_facts(connector, settings)
     emit("")
@@ -90,9 +30,22 @@ def show_connector(arguments: Namespace) -> int:
         for tool in connector.tools.values()
     ]
     table(("TOOL", "EFFECT", "CONFIRM", "TOOLSET", "DESCRIPTION"), rows)
+    hidden = {tool.name: lacks for tool in connector.tools.values() if (lacks := _lacks(tool, stored))}
+    if hidden:
+        scopes = dict.fromkeys(scope for status in stored for scope in status.scopes)
+        scopes |= dict.fromkeys(scope for lacks in hidden.values() for scope in lacks)
+        named = ", ".join(f"{name} ({', '.join(lacks)})" for name, lacks in hidden.items())
+        emit("", f"Not offered to agents, because no account was granted what they need: {named}.")
+        emit(f"To offer them: {connect_command('oauth2', connector.name)} --scopes {','.join(scopes)}")
     if stages:
         emit("", "A call walks through these stages:", *(f"  {stage}" for stage in stages))
     return 0
+
+
+def _lacks(tool: Tool, stored: list[Status]) -> tuple[str, ...]:
+    """The scopes that every connected account lacks for this tool; nothing where one has them or nobody knows."""
+    missing = [tool.lacks(frozenset(each.scopes) if each.kind == "oauth2" and each.scopes else None) for each in stored]
+    return min(missing, key=len) if missing and all(missing) else ()
 
 
 def _confirm(connector: Connector, tool: Tool) -> str | None:

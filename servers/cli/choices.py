@@ -4,8 +4,8 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 
-from clew.auth.connections import connection_url, declared_variables
 from clew.auth.endpoints import Variable, names_in
+from clew.auth.origins import Place, connection_url, declared_variables, is_loopback, origin_of
 from clew.auth.schemes import AwsWebIdentity, JwtBearer, Minted, OAuth2, TokenScheme
 from clew.core.connector import Connector
 from clew.core.credentials import Scheme
@@ -67,13 +67,30 @@ def variables_of(connector: Connector, scheme: Scheme, arguments: Namespace) -> 
 _ANY = Variable(pattern=r"[^\s\x00-\x1f][^\x00-\x1f]{0,1000}")
 
 
-def base_url_of(connector: Connector, settings: Settings, variables: Mapping[str, str]) -> str:
+def chosen_place(connector: Connector, settings: Settings, given: str | None) -> Place:
+    """Where a new credential will be sent; `given` is what the person said with `--origin`.
+
+    An address from a project's own file counts only when the person has named it too: the file may have come with
+    somebody else's project. Raises `ConfigurationError`.
+    """
+    place = settings.place(connector.name, connector.base_url)
+    if given is not None and origin_of(given) != place.origin:
+        raise ConfigurationError(f"--origin is {origin_of(given)}, but {connector.name} is at {place.origin}.")
+    foreign = place.origin != origin_of(connector.base_url) and not is_loopback(place.address)
+    if foreign and given is None and settings.of_project(f"connectors.{connector.name}.base_url"):
+        raise ConfigurationError(
+            f"{place.source} would send this credential to {place.origin} and not to {origin_of(connector.base_url)}: "
+            f"nothing was asked or sent. If you mean that, add --origin {place.origin}"
+        )
+    return place
+
+
+def base_url_of(connector: Connector, place: Place, variables: Mapping[str, str]) -> str:
     """The connector's root address for these variables; the template itself while the provider has yet to name them."""
-    template = settings.of(connector.name).base_url or connector.base_url
     try:
-        return connection_url(template, connector.schemes, variables)
+        return connection_url(place.address, connector.schemes, variables)
     except ConfigurationError:
-        return template
+        return place.address
 
 
 def _needed(connector: Connector, scheme: Scheme, declared: Mapping[str, Variable]) -> list[str]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import httpx
 
 from clew.auth.clients import is_app
-from clew.auth.connections import connection_url
 from clew.auth.leases import Leases, open_leases
 from clew.auth.revocation import Ending
 from clew.auth.vault import Summary, Vault
@@ -58,8 +57,8 @@ async def _end(vault: Vault, leases: Leases, settings: Settings, known: Summary,
     from clew.auth import revocation
 
     name = known.connection.connector
-    schemes, base_url = _place(settings, known)
     try:
+        schemes, base_url = _place(settings, known)
         return await revocation.log_out(vault, leases, known.connection, schemes, http, base_url=base_url)
     except ClewError as error:
         return Ending(known.connection, "failed", forgotten=False, why=f"{name}: {error}")
@@ -70,10 +69,10 @@ def _place(settings: Settings, known: Summary) -> tuple[Sequence[Scheme], str]:
     name = known.connection.connector
     try:
         connector = load(name)
-        template = settings.of(name).base_url or connector.base_url
-        return connector.schemes, connection_url(template, connector.schemes, known.facts.variables)
     except ClewError:
         return (), "https://unknown.invalid"
+    place = settings.place(name, connector.base_url)
+    return connector.schemes, place.url(connector.schemes, known.connection, known.facts)
 
 
 def _tell(ending: Ending) -> None:

@@ -17,7 +17,7 @@ from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector
 from clew.core.errors import AuthRevokedError, ConfigurationError
 from clew.core.registry import load
-from clew.servers.cli.choices import base_url_of, variables_of, wanted_scopes
+from clew.servers.cli.choices import base_url_of, chosen_place, variables_of, wanted_scopes
 from clew.servers.cli.naming import check_account, name_account
 from clew.servers.cli.output import ago, duration, emit_json, is_terminal, talk
 from clew.servers.cli.start import begin, check_name
@@ -49,6 +49,7 @@ async def _log_in(settings: Settings, connector: Connector, arguments: Namespace
     from clew.servers.runtime import Runtime
 
     scheme = _scheme(connector)
+    place = chosen_place(connector, settings, arguments.origin)
     scopes = wanted_scopes(connector, settings, arguments.scopes)
     variables = variables_of(connector, scheme, arguments)
     # Until the provider has said whose grant it is, it waits under a name that is nobody's.
@@ -61,7 +62,8 @@ async def _log_in(settings: Settings, connector: Connector, arguments: Namespace
             connection,
             scheme,
             arguments,
-            base_url=base_url_of(connector, settings, variables),
+            base_url=base_url_of(connector, place, variables),
+            origin=place.origin,
             scopes=scopes,
             variables=variables,
         )
@@ -94,6 +96,7 @@ async def _consent(
     arguments: Namespace,
     *,
     base_url: str,
+    origin: str,
     scopes: tuple[str, ...] | None,
     variables: dict[str, str],
 ) -> Facts:
@@ -103,7 +106,7 @@ async def _consent(
 
         return await device_login(
             vault, connection, scheme, base_url=base_url, show=_show_code, progress=_count_down,
-            scopes=scopes, variables=variables,
+            scopes=scopes, variables=variables, origin=origin,
         )  # fmt: skip
     from clew.auth.login import login
 
@@ -116,6 +119,7 @@ async def _consent(
         pasted=_pasted if is_terminal(sys.stdin) else None,
         scopes=scopes,
         variables=variables,
+        origin=origin,
     )
 
 

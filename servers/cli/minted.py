@@ -104,7 +104,7 @@ def _error(name: str, answer: Refusal) -> Exception:
     )
 
 
-def facts_of(scheme: Minted, held: Held, grant: Grant, identity: str | None) -> Facts:
+def facts_of(scheme: Minted, held: Held, grant: Grant, identity: str | None, origin: str) -> Facts:
     """What is known about the new connection."""
     return Facts(
         scheme.kind,
@@ -115,4 +115,5 @@ def facts_of(scheme: Minted, held: Held, grant: Grant, identity: str | None) -> 
         expires_at=grant.expires_at,
         renewable=True,
         variables={**held.facts.variables, **grant.variables},
+        origin=origin,
     )

@@ -32,7 +32,7 @@ def build() -> Parser:
 
 def _add_catalog(commands: Commands) -> None:
     listed = add(
-        commands, "list", "catalog:list_connectors", "list the connectors, their tools and their accounts", "clew list"
+        commands, "list", "listing:list_connectors", "list the connectors, their tools and their accounts", "clew list"
     )
     listed.add_argument("--all", action="store_true", help="also those that have only facts yet, and no tools")
     show = add(commands, "show", "catalog:show_connector", "show what a connector lets an agent do", "clew show github")

@@ -5,7 +5,7 @@ from argparse import Namespace
 from dataclasses import replace
 from typing import Any
 
-from clew.auth.connections import connection_url, find
+from clew.auth.connections import find
 from clew.auth.schemes import Minted, OAuth2
 from clew.core.errors import ConfigurationError
 from clew.core.registry import load
@@ -36,7 +36,7 @@ async def _refresh(settings: Settings, name: str, account: str | None) -> dict[s
         scheme = next((each for each in connector.schemes if each.kind == known.facts.kind), None)
         if not isinstance(scheme, OAuth2 | Minted):
             raise ConfigurationError(f"{known.connection} holds what a person typed in; there is nothing to refresh.")
-        base_url = connection_url(runtime.base_url(connector), connector.schemes, known.facts.variables)
+        base_url = runtime.place(connector).url(connector.schemes, known.connection, known.facts)
         await runtime.refresher.force(known.connection, scheme, base_url=base_url)
         now = await find(runtime.vault, name, connector.schemes, account=known.connection.account)
     ends = now.facts.expires_at

@@ -6,14 +6,17 @@ from argparse import Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from clew.auth.clients import stored_client
 from clew.auth.connections import set_token
 from clew.auth.facts import Facts
+from clew.auth.oauth import shown_identity
+from clew.auth.origins import Place
 from clew.auth.schemes import Minted, Typed
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector
 from clew.core.errors import ConfigurationError
 from clew.core.registry import load
-from clew.servers.cli.choices import base_url_of, variables_of, wanted_scopes
+from clew.servers.cli.choices import base_url_of, chosen_place, variables_of, wanted_scopes
 from clew.servers.cli.naming import check_account, name_account
 from clew.servers.cli.output import ago, emit_json, is_terminal, talk
 from clew.servers.cli.prompt import read_secrets
@@ -37,16 +40,17 @@ def set_credential(arguments: Namespace) -> int:
     if arguments.account is not None:
         check_account(arguments.account)
     scheme = _scheme(connector, arguments.kind)
+    place = chosen_place(connector, settings, arguments.origin)
     variables = variables_of(connector, scheme, arguments)
     if scheme.help and is_terminal(sys.stdin) and not arguments.file:
         talk(f"Where to get it: {scheme.help}")
     if isinstance(scheme, Minted):
-        result = asyncio.run(_keep_minted(settings, connector, scheme, arguments, variables))
+        result = asyncio.run(_keep_minted(settings, connector, scheme, arguments, variables, place=place))
     else:
         title = connector.title or connector.name
         fields = read_secrets(scheme.fields, what=title, file=arguments.file, spaces=scheme.kind == "basic")
         held = HeldCredential(scheme, fields)
-        result = asyncio.run(_keep(settings, connector, held, arguments.account, variables))
+        result = asyncio.run(_keep(settings, connector, held, arguments.account, variables, place=place))
     if arguments.json:
         emit_json(result)
     return 0
@@ -59,12 +63,13 @@ async def _keep(
     account: str | None,
     variables: dict[str, str],
     *,
+    place: Place,
     minted: "tuple[Held, Grant] | None" = None,
 ) -> dict[str, Any]:
     from clew.servers.cli.trial import try_credential
 
     asked_for = Connection(LOCAL_TENANT, connector.name, account or "new")
-    base_url = base_url_of(connector, settings, variables)
+    base_url = base_url_of(connector, place, variables)
     verdict = await try_credential(connector, asked_for, held, base_url=base_url)
     connection = Connection(LOCAL_TENANT, connector.name, account or name_account(verdict.identity))
     async with open_store(settings) as store:
@@ -73,11 +78,13 @@ async def _keep(
             assert minted is not None
             from clew.servers.cli.minted import facts_of
 
-            await store.vault.put(connection, held.fields, facts_of(held.scheme, *minted, verdict.identity))
+            facts = facts_of(held.scheme, *minted, verdict.identity, place.origin)
+            await store.vault.put(connection, held.fields, facts)
         else:
             await set_token(
-                store.vault, connection, held.scheme, held.fields, identity=verdict.identity, variables=variables
-            )
+                store.vault, connection, held.scheme, held.fields,
+                identity=verdict.identity, variables=variables, origin=place.origin,
+            )  # fmt: skip
     if former:
         talk(f"This replaces what account {connection.account!r} got {ago(former[0].updated_at)}.")
     if verdict.doubt:
@@ -96,7 +103,13 @@ async def _keep(
 
 
 async def _keep_minted(
-    settings: Settings, connector: Connector, scheme: Minted, arguments: Namespace, variables: dict[str, str]
+    settings: Settings,
+    connector: Connector,
+    scheme: Minted,
+    arguments: Namespace,
+    variables: dict[str, str],
+    *,
+    place: Place,
 ) -> dict[str, Any]:
     """Ask for a first token with what was given, show it to the provider, and keep both."""
     from clew.servers.cli.minted import Held, first_token, read_material
@@ -107,10 +120,11 @@ async def _keep_minted(
     facts = Facts(scheme.kind, asked=asked or tuple(scheme.scopes), variables=variables)
     facts = replace(facts, client_id=variables.get("client_id") or scheme.client_id)
     held = Held(Connection(LOCAL_TENANT, connector.name, arguments.account or "new"), facts, secrets)
-    grant = await first_token(held, scheme, base_url=base_url_of(connector, settings, variables))
+    grant = await first_token(held, scheme, base_url=base_url_of(connector, place, variables))
     known = {**variables, **grant.variables}
-    shown = HeldCredential(scheme, {**secrets, **grant.fields()})
-    return await _keep(settings, connector, shown, arguments.account, known, minted=(held, grant))
+    identity = shown_identity(stored_client(held, scheme)) if scheme.certificate_bound else None
+    shown = HeldCredential(scheme, {**secrets, **grant.fields()}, identity)
+    return await _keep(settings, connector, shown, arguments.account, known, place=place, minted=(held, grant))
 
 
 def _scheme(connector: Connector, kind: str | None) -> Typed | Minted:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clew.auth.certificates import EXTENSION
 from clew.auth.schemes import Minted, Typed
 from clew.core.api import Api
 from clew.core.connection import Connection
@@ -31,14 +32,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class HeldCredential:
-    """An authorizer over typed-in secrets that are in nobody's vault."""
+    """An authorizer over typed-in secrets that are in nobody's vault; `identity` is a certificate and its key."""
 
     scheme: Typed | Minted
     fields: Mapping[str, Secret]
+    identity: tuple[Secret, Secret] | None = None
 
     async def apply(self, request: "httpx.Request") -> str:
         """Put the credential on the request."""
         self.scheme.apply(request, lambda name: self.fields[name])
+        if self.identity is not None:
+            request.extensions[EXTENSION] = self.identity
         return "held"
 
     async def renew(self, generation: str) -> None:
@@ -50,9 +54,9 @@ async def try_credential(
     connector: Connector, connection: Connection, held: HeldCredential, *, base_url: str
 ) -> Verdict:
     """Ask the provider with a credential that is not stored. Raises `AuthRevokedError` when it is refused."""
-    import httpx
+    from clew.servers.runtime import open_client
 
-    async with httpx.AsyncClient(follow_redirects=False) as client:
+    async with open_client() as client:
         try:
             return await ask_identity(connector, Wire(connector, connection, held, client, base_url))
         except AuthRevokedError as refused:

@@ -21,7 +21,8 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError
 from clew.core.host import SilentHost
-from clew.core.limit_store import FallbackStore, LimitStore, MemoryStore
+from clew.core.limit_fallback import FallbackStore
+from clew.core.limit_store import LimitStore, MemoryStore
 from clew.core.limiter import Limiter
 from clew.core.pool import SlotTransport
 from clew.core.wire import Trail, Wire
@@ -39,7 +40,7 @@ SHOPIFY = RateLimitHeaders(
     restore=f"{STATUS}.restoreRate",
     body=True,
 )
-SIGNALS = {"none": (), "linear": (LINEAR,), "shopify": (SHOPIFY,)}
+SIGNALS = {"none": (), "silent": (), "linear": (LINEAR,), "shopify": (SHOPIFY,)}
 
 
 def open_store(name: str, url: str = "") -> LimitStore:

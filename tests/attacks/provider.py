@@ -1,6 +1,7 @@
 """A provider with a real quota, in a process of its own: `python provider.py '{"algorithm": "bucket", "limit": 50}'`.
 
-Prints its port, then serves. The quota is the sandbox's; `style` says what answers tell: `none`, `linear` (headers with
+Prints its port, then serves. The quota is the sandbox's; `style` says what answers tell: `none` (only how
+long to wait after a refusal), `silent` (nothing at all), `linear` (headers with
 epoch milliseconds) or `shopify` (a bucket of cost points told in the body, requests cost what `X-Cost` says).
 `GET /_stats` returns [[seconds, status, who], …] and `POST /_outage?seconds=20` lets every connection end unanswered.
 """
@@ -77,6 +78,8 @@ class Provider(asyncio.Protocol):
                 "X-RateLimit-Requests-Remaining": said["X-RateLimit-Remaining"],
                 "X-RateLimit-Requests-Reset": str(reset),
             }
+        elif self.plan.get("style") == "silent":
+            said = {}
         elif self.plan.get("style", "none") == "none":
             said = {name: value for name, value in said.items() if name == "Retry-After"}
         return status, said, {"ok": status == 200}

@@ -41,6 +41,7 @@ class Row:
     cost: float = 1.0
     goodput: float = 0.99
     wait: float | None = 0.7
+    refused: float = 0.002
     more: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -95,6 +96,8 @@ ROWS = (
         0,
         style="linear",
     ),
+    Row("no headers, declared", {"style": "silent"}, [STRICT], 50, 50),
+    Row("no headers, nothing declared", {"style": "silent"}, [], 50, 50, goodput=0.8, wait=None, refused=0.05),
     Row("strict sliding 50/s", {"algorithm": "sliding"}, [{**STRICT, "kind": "sliding"}], 50, 0, goodput=0.95),
 )
 

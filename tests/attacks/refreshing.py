@@ -259,10 +259,14 @@ class Kill:
     error: str = ""
 
     @property
+    def where(self) -> str:
+        """The last point that the victim had passed."""
+        return next((name for name in ("committed", "writing", "received", "asking") if name in self.passed), "before")
+
+    @property
     def ending(self) -> str:
         """Where the victim died and what became of the grant, for the table."""
-        where = next((name for name in ("committed", "writing", "received", "asking") if name in self.passed), "before")
-        return f"{where:9}  {'carried out' if self.carried_out else 'not sent   '}  {self.fate}"
+        return f"{self.where:9}  {'carried out' if self.carried_out else 'not sent   '}  {self.fate}"
 
     @property
     def fate(self) -> str:

@@ -34,7 +34,7 @@ async def runtime(tmp_path: Path, sandbox: Sandbox) -> AsyncGenerator[Runtime]:
     settings = Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, deadline=20)
     async with Runtime.open(settings, ["acme"]) as opened:
         connection = Connection(LOCAL_TENANT, "acme", "main")
-        await set_token(opened.vault, connection, Bearer(), {"token": Secret(sandbox.pat)})
+        await set_token(opened.vault, connection, Bearer(), {"token": Secret(sandbox.pat)}, origin=sandbox.url)
         yield opened
 
 

@@ -369,7 +369,7 @@ async def test_planted_canaries_appear_nowhere_but_at_the_provider(
         run(*cli, "auth", "set", "acme", "--kind", "bearer", "--account", "right", stdin=canaries["right"] + "\n")
         opened = await open_vault(database, key_file(tmp_path / "home"))
         refused = Connection("local", "acme", "wrong")
-        await opened.put(refused, {"token": Secret(canaries["wrong"])}, Facts("bearer"))
+        await opened.put(refused, {"token": Secret(canaries["wrong"])}, Facts("bearer", origin=sandbox.url))
         run("-c", SCENE)
     # The scene has really happened: it was read, refused, rotated, exported and taken back.
     for words in ("ready", "Ada", "not_found", "auth_revoked", "sealed with new data keys", "acme (right): replaced"):

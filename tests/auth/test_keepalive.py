@@ -11,6 +11,7 @@ import respx
 from clew.auth.facts import Facts
 from clew.auth.keepalive import Served, is_idle, kept_alive, sweep
 from clew.auth.leases import Leases
+from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.vault import Vault
 from clew.core.database import Database
@@ -23,7 +24,8 @@ ENGINES = ["sqlite", "postgres"]
 
 DAY = 86400.0
 IDLE = dataclasses.replace(SCHEME, idle_seconds=90 * DAY)
-SERVED = {"acme": Served([IDLE], BASE_URL), "keys": Served([], BASE_URL)}
+HERE = Place(BASE_URL, BASE_URL)
+SERVED = {"acme": Served([IDLE], HERE), "keys": Served([], HERE)}
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ async def test_after_the_rest_it_is_asked_again_and_success_ends_the_trouble(
     endpoint.respond(json=PAIR)
     await age(database, 3)
     assert await replace(refresher, generation) is Renewal.REFRESHED
+    await refresher.close()  # callers do not wait for the tidying up
     assert await leases.resting(NAME) is None
 
 

@@ -125,11 +125,13 @@ async def test_a_refused_query_is_an_invalid_argument_in_the_providers_words(
 
 async def test_a_mutation_refused_before_it_ran_was_not_applied(serve: Serve, reply: Build, opened: Open) -> None:
     extended = {"errors": [{"message": "m", "extensions": {"code": "BAD_USER_INPUT"}}]}
-    url, _ = await serve(reply(200, extended))
+    url, _ = await serve(reply(200, extended), reply(200, {"errors": ["odd"]}))
     trail = Trail()
     with pytest.raises(InvalidInputError) as caught:
         await opened(url, Effect.WRITE, trail).graphql(MUTATION, into=int, at="x")
     assert caught.value.provider_code == "BAD_USER_INPUT"
+    with pytest.raises(InvalidInputError):
+        await opened(url, Effect.WRITE, trail).graphql(MUTATION, into=int, at="x")
     assert trail.outcome() is Outcome.NOT_APPLIED
 
 

@@ -26,11 +26,9 @@ from clew.core.limit_sqlite import SqliteStore
 from clew.core.limit_store import (
     AGAIN_SECONDS,
     Ask,
-    FallbackStore,
     LimitStore,
     MemoryStore,
     StoreError,
-    Taken,
     Wish,
     parse,
     row,
@@ -289,84 +287,6 @@ async def test_budgets_nobody_used_for_hours_are_forgotten(tmp_path: Path, monke
     await memory.take([Ask("a", LEARNED)], WISH)
     assert memory.budgets["a"][0] == LEARNED
     assert memory.budgets["a"][1].total == 2
-
-
-class Broken:
-    """A keeper that fails until it is mended."""
-
-    def __init__(self) -> None:
-        self.inner = MemoryStore()
-        self.broken = False
-        self.closed = False
-
-    def _check(self) -> None:
-        if self.broken:
-            raise StoreError("gone")
-
-    async def take(self, asks: Any, wish: Wish) -> Taken:
-        self._check()
-        return await self.inner.take(asks, wish)
-
-    async def change(self, key: str, terms: Terms, edit: Any) -> None:
-        self._check()
-        await self.inner.change(key, terms, edit)
-
-    async def read(self, keys: Any) -> tuple[float, list[Level]]:
-        self._check()
-        return await self.inner.read(keys)
-
-    async def everything(self) -> tuple[float, dict[str, tuple[Terms, Level]]]:
-        self._check()
-        return await self.inner.everything()
-
-    async def close(self) -> None:
-        self.closed = True
-
-
-async def test_when_the_far_keeper_fails_the_near_one_takes_over_empty(caplog: pytest.LogCaptureFixture) -> None:
-    clock = [100.0]
-    far, near = Broken(), MemoryStore()
-    store = FallbackStore(far, near, "Redis", clock=lambda: clock[0])
-    asks = [Ask("a", Terms("bucket", 50, 1.0, 50)), Ask("b", LEARNED)]
-    assert (await store.take(asks, WISH)).wait == 0.0
-    far.broken = True
-    assert (await store.take(asks, WISH)).wait > 0.0
-    assert (await store.take(asks, WISH)).ok
-    assert len(caplog.records) == 1
-    clock[0] += 1
-    assert (await store.take(asks, WISH)).ok
-    far.broken = False
-    assert far.inner.budgets["a"][1].total == 1
-    clock[0] += 1
-    assert (await store.take(asks, WISH)).wait > 0.0
-    assert far.inner.budgets["a"][1].total == 2
-    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-
-
-@pytest.mark.parametrize("what", ["change", "read", "everything"])
-async def test_every_way_into_the_keeper_falls_back(what: str) -> None:
-    far, near = Broken(), MemoryStore()
-    store = FallbackStore(far, near, "Redis")
-    calls: dict[str, Any] = {
-        "change": lambda: store.change("a", LEARNED, lambda level, now: True),
-        "read": lambda: store.read(["a"]),
-        "everything": store.everything,
-    }
-    await calls[what]()
-    far.broken = True
-    await calls[what]()
-    assert store.away
-    await calls[what]()
-    await store._leave(StoreError("again"))
-    await store.close()
-    assert far.closed
-
-
-async def test_what_is_remembered_for_the_change_of_keeper_is_bounded() -> None:
-    store = FallbackStore(MemoryStore(), MemoryStore(), "Redis")
-    for number in range(1001):
-        await store.take([Ask(str(number), LEARNED)], WISH)
-    assert len(store.known) == 1000
 
 
 async def test_a_server_that_is_not_there_is_a_fault_without_its_address() -> None:

@@ -289,3 +289,18 @@ def test_a_lost_request_is_told_by_what_is_certain() -> None:
     assert (read.code, read.outcome) == ("transient", Outcome.NOT_APPLIED)
     write = lost("no answer in time", left=True, safe=False, provider="acme")
     assert (write.code, write.outcome, write.retry) == ("outcome_unknown", Outcome.UNKNOWN, Retry.NO)
+
+
+def test_the_providers_own_codes_count_behind_a_success_status_too() -> None:
+    gone = Rule(code="not_found", codes="no_such_note")
+    assert judged(answer(200, {"ok": False, "error": "no_such_note"}), gone, safe=False).code is Code.NOT_FOUND
+    numbered = Rule(code="not_found", status=404, codes="no_such_note")
+    error = judged(answer(200, {"ok": False, "error": "no_such_note"}), numbered, safe=False)
+    assert error.code is not Code.NOT_FOUND
+
+
+@pytest.mark.parametrize(("safe", "outcome"), [(True, Outcome.NOT_APPLIED), (False, Outcome.UNKNOWN)])
+def test_a_fault_behind_a_success_status_leaves_a_write_open(safe: bool, outcome: Outcome) -> None:
+    error = judged(answer(200, {"success": False, "message": "the request timed out"}), safe=safe)
+    assert error.outcome is outcome
+    assert error.code is (Code.TRANSIENT if safe else Code.OUTCOME_UNKNOWN)

@@ -116,6 +116,14 @@ def test_partial_results_are_noticed() -> None:
         {"error": "", "status": 200},
         {"status": "error", "id": 1},
         {"error": {"code": "x"}, "id": 1},
+        {"success": False, "error": "", "id": 1},
+        {"code": 0, "message": "ok", "data": None},
+        {"code": 200, "message": "done"},
+        {"code": 40001, "message": "m", "data": {"id": 1}},
+        {"code": 40001, "message": "m", "id": 1},
+        {"code": 40001, "data": None},
+        {"code": True, "message": "m"},
+        {"code": "A", "message": "m"},
         {"id": 1},
         [],
         None,
@@ -134,6 +142,8 @@ def test_an_ordinary_answer_hides_no_problem(data: Any) -> None:
         ({"error": {"code": "x"}}, "error"),
         ({"error": "x", "error_description": "d"}, "error"),
         ({"errors": [{"message": "m"}]}, "graphql"),
+        ({"code": 40001, "message": "no such user", "data": None}, "envelope"),
+        ({"code": -1, "msg": "busy", "requestId": "r"}, "envelope"),
     ],
 )
 def test_a_failure_under_a_success_status_is_seen(data: Any, shape: str) -> None:

@@ -30,5 +30,5 @@ def settings(tmp_path: Path, sandbox: Sandbox) -> Settings:
 async def runtime(settings: Settings, sandbox: Sandbox) -> AsyncGenerator[Runtime]:
     async with Runtime.open(settings, ["acme"]) as opened:
         connection = Connection(LOCAL_TENANT, "acme", "main")
-        await set_token(opened.vault, connection, Bearer(), {"token": Secret(sandbox.pat)})
+        await set_token(opened.vault, connection, Bearer(), {"token": Secret(sandbox.pat)}, origin=sandbox.url)
         yield opened

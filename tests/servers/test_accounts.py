@@ -1,15 +1,20 @@
 """The runtime knows whose account it uses: its address, its identity, its scopes."""
 
+import asyncio
+import json
 from pathlib import Path
 
 import httpx
 import pytest
 import respx
+from mcp import Client
 
 from clew.auth.facts import Facts
 from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError, PermissionDeniedError
 from clew.core.secret import Secret
+from clew.servers.cli import main
+from clew.servers.mcp import build_server
 from clew.servers.runtime import Runtime
 from clew.servers.settings import Settings
 
@@ -83,6 +88,44 @@ async def test_a_scope_that_was_not_granted_stops_the_call_before_it_is_sent(tmp
     assert caught.value.next_step == (
         "Ask the person to run: clew auth login shop --account ada --scopes profile,orders"
     )
+
+
+async def test_a_tool_that_no_account_has_the_scopes_for_is_not_listed(tmp_path: Path, file: str) -> None:
+    async with Runtime.open(settings(tmp_path), [file]) as runtime:
+
+        async def listed() -> list[str]:
+            async with Client(build_server(runtime)) as client:  # a client keeps the list for a minute
+                return [tool.name for tool in (await client.list_tools()).tools]
+
+        assert await listed() == ["list_orders"], "nothing is connected yet: the call says how"
+        await connect(runtime, "ada", ("profile",))
+        assert (await listed(), await runtime.lacking()) == ([], {"list_orders": ("orders",)})
+        async with Client(build_server(runtime)) as client:
+            refused = await client.call_tool("list_orders", {})
+        assert refused.structured_content is not None
+        assert "--scopes profile,orders" in refused.structured_content["error"]["next"], "called anyway, it steps up"
+        await connect(runtime, "bob", ("orders",))
+        assert await listed() == ["list_orders"], "one of the accounts can"
+        await runtime.vault.delete(Connection("local", "shop", "bob"))
+        assert await listed() == []
+        await connect(runtime, "ada", ())
+        assert await listed() == ["list_orders"], "nobody knows what this grant is good for"
+
+
+async def test_show_says_which_tools_are_not_offered_and_why(
+    tmp_path: Path, file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLEW_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CLEW_KEY_PROVIDER", "file")
+    async with Runtime.open(settings(tmp_path), [file]) as runtime:
+        await connect(runtime, "ada", ("profile",))
+    capsys.readouterr()
+    assert await asyncio.to_thread(main, ["show", file]) == 0
+    said = capsys.readouterr().out
+    assert "Not offered to agents, because no account was granted what they need: list_orders (orders)." in said
+    assert "clew auth login shop --scopes profile,orders" in said
+    assert await asyncio.to_thread(main, ["show", file, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tools"][0]["lacks"] == ["orders"]
 
 
 async def test_an_address_that_changes_with_a_new_login_is_used_at_once(tmp_path: Path, file: str) -> None:

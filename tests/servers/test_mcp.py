@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from mcp import Client, MCPError, types
 from mcp.client.session import ElicitationFnT
 
+from clew.auth.mutual import CertificateTransport
 from clew.core.connector import Connector
 from clew.core.policy import Policy
 from clew.core.pool import SlotTransport
@@ -203,6 +204,8 @@ async def test_a_cancelled_call_ends_the_upstream_request(runtime: Runtime, sand
                 await sandbox.wait_until(lambda: sandbox.state.requests["GET /api/contacts"] == 1)
                 group.cancel_scope.cancel()
     assert runtime.wires
-    transport: Any = vars(runtime.client)["_transport"]
+    outer: Any = vars(runtime.client)["_transport"]
+    assert isinstance(outer, CertificateTransport)
+    transport = outer.inner
     assert isinstance(transport, SlotTransport)
     assert transport.busy == 0

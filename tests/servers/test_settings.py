@@ -33,13 +33,32 @@ def test_without_any_source_there_are_defaults(tmp_path: Path) -> None:
 
 
 def test_the_nearer_source_wins(tmp_path: Path, user: Path) -> None:
-    user.write_text("deadline = 10\nread_only = true\nlog_level = 'error'\n")
-    folder = project(tmp_path, "deadline = 20\nread_only = false\n")
+    user.write_text("deadline = 10\nread_only = false\nlog_level = 'error'\n")
+    folder = project(tmp_path, "deadline = 20\nread_only = true\n")
     settings = load_settings({"CLEW_DEADLINE": "30"}, folder)
-    assert (settings.deadline, settings.read_only, settings.log_level) == (30.0, False, "error")
+    assert (settings.deadline, settings.read_only, settings.log_level) == (30.0, True, "error")
     file = str(folder / "clew.toml")
     assert settings.sources == {"deadline": "CLEW_DEADLINE", "read_only": file, "log_level": str(user)}
     assert settings.files == (user, folder / "clew.toml")
+
+
+@pytest.mark.parametrize("line", ["home = 'here'", "database = 'x.db'", "key_provider = 'file'", "rotate = ['data']"])
+def test_a_project_cannot_say_where_secrets_lie(tmp_path: Path, user: Path, line: str) -> None:
+    folder = project(tmp_path, line)
+    with pytest.raises(ConfigurationError, match=r"clew.toml: \w+ cannot be set by a project, only in .*CLEW_"):
+        load_settings({}, folder)
+    user.write_text(line)
+    (folder / "clew.toml").unlink()
+    load_settings({}, folder)
+    named = tmp_path / "named.toml"
+    named.write_text(line)
+    load_settings({"CLEW_CONFIG": str(named)}, folder)
+
+
+def test_a_project_cannot_take_read_only_back(tmp_path: Path, user: Path) -> None:
+    user.write_text("read_only = true\n")
+    with pytest.raises(ConfigurationError, match="a project cannot take it back"):
+        load_settings({}, project(tmp_path, "read_only = false\n"))
 
 
 def test_files_add_to_one_another_connector_by_connector(tmp_path: Path, user: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,7 @@ def test_rotating_tokens_refreshes_what_can_be_refreshed(
         async def store_grant() -> None:
             fields = {name: Secret(str(pair[name])) for name in ("access_token", "refresh_token")}
             facts = Facts("oauth2", client_id="clew-demo", expires_at=time.time() + 3600, renewable=True)
+            facts = replace(facts, origin=sandbox.url)
             async with open_store(settings) as store:
                 await store.vault.put(Connection(LOCAL_TENANT, "acme", "login"), fields, facts)
 
@@ -218,12 +220,13 @@ def test_a_wrong_setting_is_named_with_what_would_be_right(
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_the_settings_of_the_vault_are_read(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "clew.toml").write_text(
+    named = tmp_path / "named.toml"
+    named.write_text(
         'database = "postgresql://db/clew"\nkey_provider = "aws-kms:alias/clew"\nold_key_providers = ["file"]\n'
         'rotate_after = "2d"\nrotate = ["data", "tokens"]\n'
     )
-    found = load_settings({"CLEW_ROTATE_AFTER": "never"}, tmp_path)
+    found = load_settings({"CLEW_CONFIG": str(named), "CLEW_ROTATE_AFTER": "never"})
     assert found.database.reveal() == "postgresql://db/clew"
     assert (found.key_provider, found.old_key_providers) == ("aws-kms:alias/clew", ("file",))
     assert (found.rotate_after, found.rotate) == (0.0, ("data", "tokens"))
-    assert load_settings({}, tmp_path).rotate_after == 2 * 86400
+    assert load_settings({"CLEW_CONFIG": str(named)}).rotate_after == 2 * 86400

@@ -240,9 +240,10 @@ def test_the_status_page_is_aligned_and_says_what_to_do(place: Place, acme: Sand
     token = acme.mint_pat()
     place.run("auth", "set", "acme", "--account", "ci", stdin=token)
     ran = place.run("auth", "status")
-    lines = ran.out.splitlines()
-    assert lines[0].split() == ["CONNECTOR", "ACCOUNT", "IDENTITY", "KIND", "SCOPES", "STATE"]
-    starts = [lines[0].index(word) for word in ("ACCOUNT", "IDENTITY", "KIND", "STATE")]
+    summary, empty, *lines = ran.out.splitlines()
+    assert (summary, empty) == ("2 accounts: 2 ready", "")
+    assert lines[0].split() == ["CONNECTOR", "ACCOUNT", "STATE", "IDENTITY", "KIND", "SCOPES"]
+    starts = [lines[0].index(word) for word in ("ACCOUNT", "STATE", "IDENTITY", "KIND")]
     for line in lines[1:3]:
         assert all(line[start - 1] == " " and line[start] != " " for start in starts)
     assert re.search(r"ready, \d+[hms].* left", ran.out)

@@ -60,12 +60,7 @@ def test_a_wrong_word_is_one_sentence(place: Place, words: tuple[str, ...], why:
     assert ran.err.count("\n") == 1
 
 
-LIST = pytest.param(
-    ("list",), marks=pytest.mark.xfail(reason="core.wire, core.api and core.transport import httpx when they load")
-)
-
-
-@pytest.mark.parametrize("words", [LIST, ("auth", "status"), ("config",), ("version",)], ids=" ".join)
+@pytest.mark.parametrize("words", [("list",), ("auth", "status"), ("config",), ("version",)], ids=" ".join)
 def test_a_command_that_does_no_http_imports_no_http(place: Place, connected: Sandbox, words: tuple[str, ...]) -> None:
     report = (
         f"import sys; from clew.servers.cli import main; main({words!r}); "

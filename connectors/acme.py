@@ -23,8 +23,10 @@ from clew import (
     Version,
     errors,
     events,
-    webhooks,
+    once,
 )
+
+from .webhooks.standards import STANDARD
 
 acme = Connector(
     "acme",
@@ -56,25 +58,7 @@ acme = Connector(
             Rule(code="invalid_input", status=200, body={"ok": "false", "error": "unknown_sender"}),
         ),
     ),
-    # https://www.standardwebhooks.com
-    webhooks=webhooks.Scheme(
-        name="acme",
-        title="Acme",
-        proof=webhooks.Hmac(
-            signature="webhook-signature",
-            prefix="v1,",
-            separator=" ",
-            encoding="base64",
-            signed="{id}.{ts}.{body}",
-            id="webhook-id",
-            timestamp=webhooks.Timestamp("webhook-timestamp"),
-            key="base64",
-            key_prefix="whsec_",
-        ),
-        delivery_id="webhook-id",
-        event_type="json:type",
-        secret="the endpoint's secret, whsec_…",
-    ),
+    webhooks=STANDARD,
     events=events.Events(
         type="type",
         reference="data.id",
@@ -149,6 +133,17 @@ class Comment(BaseModel):
     created_at: str
 
 
+class Payment(BaseModel):
+    """Money taken from a card; `requires_action` until the cardholder has confirmed. `amount` is in minor units."""
+
+    id: str
+    amount: int
+    currency: str
+    status: Literal["succeeded", "declined", "requires_action", "failed", "refunded", "partially_refunded", "cancelled"]
+    reference: str | None = None
+    confirm_url: Annotated[str | None, From("next_action.url")] = None
+
+
 class Message(BaseModel):
     """A message on its way: `accepted` is not yet `delivered`."""
 
@@ -215,6 +210,36 @@ async def close_ticket(api: Api, ticket_id: str) -> Ticket:
     return await api.post("/api/tickets/{}/close", ticket_id, into=Ticket)
 
 
+@acme.read(toolset="payments", scopes=["payments:read"])
+async def get_payment(api: Api, payment_id: str) -> Payment:
+    """Read one payment."""
+    return await api.get("/api/payments/{}", payment_id, into=Payment)
+
+
+@acme.write(
+    toolset="payments",
+    scopes=["payments:write"],
+    once=once.ProviderKey(header="Idempotency-Key", replayed="idempotent-replayed"),
+)
+async def create_payment(
+    api: Api,
+    amount: Annotated[int, Field(ge=1, description="Minor units: 1250 is 12.50.")],
+    currency: Annotated[str, Field(pattern="^[A-Za-z]{3}$")],
+    card: Annotated[Literal["4242", "4000", "3220"], Field(description="A test card: 3220 asks for 3-D Secure.")],
+    reference: str | None = None,
+) -> Payment:
+    """Charge a card. The cardholder may have to confirm at a link first."""
+    wanted = {"amount": amount, "currency": currency, "card": card, "reference": reference}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    payment = await api.post("/api/payments", json=given, into=Payment)
+    api.reference(payment.id)
+    if payment.status == "requires_action":
+        raise errors.ActionRequiredError(
+            f"the cardholder has to confirm payment {payment.id} first.", url=payment.confirm_url
+        )
+    return payment
+
+
 @acme.write(toolset="messages")
 async def send_message(
     api: Api,
@@ -225,4 +250,8 @@ async def send_message(
 ) -> Message:
     """Send an e-mail message to one address. Accepted is not yet delivered."""
     message = {"from": sender, "to": to, "subject": subject, "text": text}
-    return await api.post("/api/messages", json=message, into=Message)
+    accepted = await api.post("/api/messages", json=message, into=Message)
+    api.accepted(
+        f"Whether it is delivered comes later: wait_for_event with reference {accepted.id}", reference=accepted.id
+    )
+    return accepted

@@ -5,6 +5,8 @@ Sources: Asana/developer-docs `_errors`, `_rate-limits`, `_auth`, `_pagination`;
 
 from clew import Bearer, Connector, CursorPages, ErrorMap, Rule, schemes
 
+from .webhooks.work import ASANA
+
 ERRORS = ErrorMap(
     message=("errors[0].message", "error_description", "error"),
     provider_code=("errors[0].phrase", "error"),
@@ -72,5 +74,6 @@ asana = Connector(
     ),
     pages=CursorPages(items="data", cursor="next_page.offset", parameter="offset"),
     errors=ERRORS,
+    webhooks=ASANA,
     docs="https://developers.asana.com/reference/rest-api-reference",
 )

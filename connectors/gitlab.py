@@ -6,6 +6,8 @@ was not read again. `RateLimit-Reset` is epoch seconds, against the IETF draft.
 
 from clew import ApiKey, Bearer, Connector, ErrorMap, LinkPages, Reset, Rule, schemes
 
+from .webhooks.code import GITLAB
+
 ERRORS = ErrorMap(
     message=("error_description", "message.error", "message", "message.base[0]", "error", "errors[0].message"),
     provider_code=("error", "errors[*].extensions.code"),
@@ -66,5 +68,6 @@ gitlab = Connector(
     ),
     pages=LinkPages(size=20),
     errors=ERRORS,
+    webhooks=GITLAB,
     docs="https://docs.gitlab.com/api/rest/",
 )

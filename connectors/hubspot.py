@@ -6,6 +6,8 @@ developers.hubspot.com (usage guidelines, changelog). "(memory)" marks what was 
 
 from clew import Bearer, Connector, CursorPages, ErrorMap, Response, Rule, Verdict, schemes
 
+from .webhooks.work import HUBSPOT
+
 
 def classify(response: Response) -> Verdict | None:
     """A missing right is named in the context of the first error; the names are the provider's, so they are checked."""
@@ -99,5 +101,6 @@ hubspot = Connector(
     ),
     pages=CursorPages(items="results", cursor="paging.next.after", parameter="after"),
     errors=ERRORS,
+    webhooks=HUBSPOT,
     docs="https://developers.hubspot.com/docs/api-reference",
 )

@@ -6,6 +6,8 @@ codes: (memory).
 
 from clew import Bearer, Connector, ErrorMap, NextUrlPages, Response, Rule, Verdict, schemes
 
+from .webhooks.platforms import GRAPH
+
 
 def classify(response: Response) -> Verdict | None:
     """A claims challenge: continuous access evaluation wants another login, a plain refresh would loop."""
@@ -124,5 +126,6 @@ microsoft = Connector(
     ),
     pages=NextUrlPages(items="value", next_url="['@odata.nextLink']"),
     errors=ERRORS,
+    webhooks=GRAPH,
     docs="https://learn.microsoft.com/graph",
 )

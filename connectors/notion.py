@@ -6,6 +6,8 @@ again.
 
 from clew import Bearer, Connector, CursorPages, ErrorMap, Rule, Version, schemes
 
+from .webhooks.work import NOTION
+
 ERRORS = ErrorMap(
     message=("message", "error_description", "error"),
     provider_code=("code", "error"),
@@ -79,5 +81,6 @@ notion = Connector(
     ),
     pages=CursorPages(items="results", parameter="start_cursor", size_parameter="page_size"),
     errors=ERRORS,
+    webhooks=NOTION,
     docs="https://developers.notion.com/reference",
 )

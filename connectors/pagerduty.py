@@ -6,6 +6,8 @@ pagerduty (python) 7.2.0. "(memory)" marks what was not read again.
 
 from clew import ApiKey, Connector, ErrorMap, NumberPages, Reset, Rule, schemes
 
+from .webhooks.work import PAGERDUTY
+
 ERRORS = ErrorMap(
     message=("error.errors[0]", "error.message", "errors[0]", "message", "error_description", "error"),
     provider_code=("error.code", "error"),
@@ -64,5 +66,6 @@ pagerduty = Connector(
         parameter="offset", start=0, step="items", items="incidents", more="more", size_parameter="limit"
     ),
     errors=ERRORS,
+    webhooks=PAGERDUTY,
     docs="https://developer.pagerduty.com/api-reference",
 )

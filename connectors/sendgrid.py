@@ -5,6 +5,8 @@ Sources: sendgrid-python 6.12.5, airbyte-source-sendgrid 1.1.5, sendgrid/docs. L
 
 from clew import Bearer, Connector, ErrorMap, NumberPages, Reset, Rule
 
+from .webhooks.mail import SENDGRID
+
 ERRORS = ErrorMap(
     message=("errors[0].message", "message", "error"),
     provider_code=("errors[0].error_id", "errors[0].field", "error"),
@@ -42,5 +44,6 @@ sendgrid = Connector(
     auth=Bearer(help="https://app.sendgrid.com/settings/api_keys"),
     pages=NumberPages(parameter="offset", start=0, step="items", items=None, size_parameter="limit"),
     errors=ERRORS,
+    webhooks=SENDGRID,
     docs="https://www.twilio.com/docs/sendgrid/api-reference",
 )

@@ -6,6 +6,8 @@ what was not read again.
 
 from clew import Bearer, Connector, ErrorMap, Response, Rule, Verdict, Version, schemes
 
+from .webhooks.money import STRIPE
+
 
 def classify(response: Response) -> Verdict | None:
     """A confirmed payment that wants the cardholder is a 200 with `requires_action`, and 402 in older flows."""
@@ -121,5 +123,6 @@ stripe = Connector(
         ),
     ),
     errors=ERRORS,
+    webhooks=STRIPE,
     docs="https://docs.stripe.com/api",
 )

@@ -227,7 +227,7 @@ class Journal:
         done = await self._run(
             (
                 "UPDATE writes SET state = 'sent', attempts = attempts + 1, sent_at = COALESCE(sent_at, ?), "
-                "reference = COALESCE(?, reference), lease_ends = clew_now() + ? "  # noqa: S608
+                "reference = COALESCE(?, reference), lease_ends = clew_now() + ? "
                 f"WHERE id = ? AND owner = ? AND fence = ? AND {_HELD} = 1",
                 (now, reference, LEASE_SECONDS, row.id, row.owner, row.fence),
             )

@@ -20,7 +20,7 @@ async def chores(runtime: Runtime) -> AsyncGenerator[Mailroom]:
         async with (
             kept_alive(runtime.vault, runtime.refresher, served),
             kept_subscribed(runtime),
-            open_mailroom(runtime.settings, runtime.store, runtime.connectors, runtime.client) as mailroom,
+            open_mailroom(runtime) as mailroom,
         ):
             yield mailroom
     finally:

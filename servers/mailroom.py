@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -13,13 +13,12 @@ from starlette.routing import Route
 from clew.core.connector import Connector
 from clew.core.errors import ClewError
 from clew.core.inbox import Inbox
-from clew.core.inbox_work import Step, Worker
+from clew.core.inbox_work import Worker
 from clew.core.intake import Intake
 from clew.core.webhooks import KeyRing
 from clew.servers.admission import Admission, Public
 from clew.servers.receiver import Receiver
-from clew.servers.settings import Settings
-from clew.servers.store import Store, open_events
+from clew.servers.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -43,20 +42,13 @@ class Mailroom:
 
 
 @contextlib.asynccontextmanager
-async def open_mailroom(
-    settings: Settings,
-    store: Store,
-    connectors: Sequence[Connector],
-    client: httpx.AsyncClient,
-    *,
-    before: Step | None = None,
-) -> AsyncGenerator[Mailroom]:
-    """Receive and work on the events of these connectors while the block runs; `before` joins them to calls."""
-    served: Mapping[str, Connector] = {each.name: each for each in connectors if each.webhook_schemes}
-    inbox = await open_events(store)
-    worker = Worker(inbox, before=before, only=tuple(served))
+async def open_mailroom(runtime: Runtime) -> AsyncGenerator[Mailroom]:
+    """Receive and work on the events of the served connectors while the block runs."""
+    settings, store, inbox = runtime.settings, runtime.store, runtime.inbox
+    served: Mapping[str, Connector] = {each.name: each for each in runtime.connectors if each.webhook_schemes}
+    worker = Worker(inbox, before=runtime.joining, only=tuple(served))
     intake = Intake(inbox, worker.nudge)
-    outside = _Outside(client)
+    outside = _Outside(runtime.client)
     public = Public(settings.webhooks.public_url, settings.webhooks.networks)
     admission = Admission(store.vault, served, KeyRing(outside.fetch), outside.visit, public)
     receiver = Receiver(admission, intake, most_body=settings.webhooks.most_body)

@@ -23,8 +23,10 @@ from clew.core.call import Call, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.deadline import Deadline
-from clew.core.errors import ConfigurationError
+from clew.core.errors import ActionRequiredError, ConfigurationError
 from clew.core.host import Host, SilentHost
+from clew.core.inbox import Inbox
+from clew.core.joining import Joining
 from clew.core.limiter import Limiter
 from clew.core.policy import Policy
 from clew.core.pool import SlotTransport
@@ -33,7 +35,8 @@ from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
 from clew.core.wire import Trail, Wire
 from clew.servers.settings import Settings
-from clew.servers.store import Store, open_limits, open_store
+from clew.servers.store import Store, open_events, open_limits, open_store
+from clew.servers.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,9 @@ class Runtime:
     client: httpx.AsyncClient
     walk: Walk
     store: Store
+    inbox: Inbox
+    joining: Joining
+    waiting: Waiting
     account: str | None = None
     state_key: bytes | None = None
     limiter: Limiter = field(default_factory=Limiter)
@@ -96,6 +102,8 @@ class Runtime:
             limits = open_limits(settings)
             stack.push_async_callback(limits.close)
             limiter = Limiter(limits)
+            inbox = await open_events(store)
+            joining = Joining(store.journal, inbox, {each.name: each for each in connectors})
             yield cls(
                 settings,
                 connectors,
@@ -105,6 +113,9 @@ class Runtime:
                 client,
                 Walk(policy, journal=store.journal),
                 store,
+                inbox,
+                joining,
+                Waiting(store.journal, joining, store.vault),
                 account,
                 limiter=limiter,
             )
@@ -132,7 +143,13 @@ class Runtime:
             identity=known.facts.identity,
             granted=granted(known.facts),
         )
-        return await self.walk(call)
+        try:
+            result = await self.walk(call)
+        except ActionRequiredError as error:
+            return await self.waiting.person(call, error, call.host, seconds=deadline or self.settings.deadline)
+        if "accepted" in result:
+            await self.waiting.accepted(call)
+        return result
 
     async def lacking(self) -> dict[str, tuple[str, ...]]:
         """The tools that no account could use as things stand, each with the scopes it lacks. They need not be shown.

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from clew import Api, Bearer, Connector, LinkPages, OAuth2, RateLimitHeaders, Version
 
+from ..webhooks.code import GITHUB
 from .rules import ERRORS
 
 github = Connector(
@@ -39,6 +40,7 @@ github = Connector(
         bucket="x-ratelimit-resource",
     ),
     errors=ERRORS,
+    webhooks=GITHUB,
     docs="https://docs.github.com/rest",
 )
 

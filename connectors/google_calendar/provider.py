@@ -10,6 +10,7 @@ from pydantic import Field
 
 from clew import Api, Connector, CursorPages, OAuth2, schemes
 
+from ..webhooks.platforms import GOOGLE_CHANNEL
 from .rules import ERRORS
 
 SCOPE = "https://www.googleapis.com/auth/"
@@ -70,6 +71,7 @@ google_calendar = Connector(
         cursor="nextPageToken", parameter="pageToken", items="items", size=50, size_parameter="maxResults"
     ),
     errors=ERRORS,
+    webhooks=GOOGLE_CHANNEL,
     docs="https://developers.google.com/workspace/calendar/api/v3/reference",
 )
 

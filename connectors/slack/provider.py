@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field
 
 from clew import Api, Bearer, Connector, CursorPages, From, errors, schemes
 
+from ..webhooks.messages import SLACK
 from .rules import ERRORS
 
 slack = Connector(
@@ -66,6 +67,7 @@ slack = Connector(
     ),
     pages=CursorPages(cursor="response_metadata.next_cursor", items="messages"),
     errors=ERRORS,
+    webhooks=SLACK,
     docs="https://docs.slack.dev/apis/web-api",
 )  # fmt: skip
 

@@ -29,9 +29,10 @@ from clew.core.webhooks.keyplaces import KeyUrl
 from clew.core.webhooks.keyring import Fetch, KeyRing
 from clew.core.webhooks.scheme import Scheme
 from clew.core.webhooks.sharedsecrets import ClientCertificate, SharedSecret
-from clew.core.webhooks.signatures import BodyHash, Hmac, PublicKey
+from clew.core.webhooks.signatures import BodyHash, Hash, Hmac, PublicKey
 from clew.core.webhooks.times import Timestamp
 from clew.core.webhooks.tokens import Jwt
+from clew.core.webhooks.urls import UrlForm
 from clew.core.webhooks.verifying import verify
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Event",
     "Fetch",
     "Handshake",
+    "Hash",
     "Hmac",
     "Jwt",
     "KeyRing",
@@ -54,6 +56,7 @@ __all__ = [
     "Scheme",
     "SharedSecret",
     "Timestamp",
+    "UrlForm",
     "answer",
     "declare",
     "verify",

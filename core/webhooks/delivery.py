@@ -176,11 +176,16 @@ def reader(place: str) -> Reader:
             return lambda delivery: _text(look(delivery.json, name))
 
 
-def lister(place: str) -> Callable[[Delivery], list[str | None]]:
+def lister(place: str) -> Callable[[Delivery], list[str]]:
     """What reads every text at a place: several where a path branches (`json:value[*].token`), else one or none."""
     kind, name = _split(place)
-    if kind == "json":
-        return lambda delivery: [_text(each) for each in look_all(delivery.json, name)]
+    if kind == "json" and "[*]" in name:
+        listed, _, rest = name.rpartition("[*]")
+        rest = rest.removeprefix(".")
+        # An item without the value counts as one whose value is empty: nothing slips through beside the others.
+        return lambda delivery: [
+            _text(look(each, rest) if rest else each) or "" for each in look_all(delivery.json, f"{listed}[*]")
+        ]
     one = reader(place)
     return lambda delivery: [each for each in (one(delivery),) if each is not None]
 

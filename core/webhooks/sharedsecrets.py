@@ -50,7 +50,7 @@ class SharedSecret:
         found = lister(self.place)(attempt.delivery)
         if not found:
             raise RefusedError(Refused.NO_SIGNATURE, f"there is no {self.place}")
-        given = [hashlib.sha256(self._read(each or "")).digest() for each in found]
+        given = [hashlib.sha256(self._read(each)).digest() for each in found]
         for number, text in enumerate(texts):
             wanted = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
             if False not in [hmac.compare_digest(wanted, each) for each in given]:

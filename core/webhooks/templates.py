@@ -114,6 +114,8 @@ def _sorted_form(filling: Filling) -> bytes:
     if not delivery.is_form:
         # The signature would not cover the body at all.
         raise RefusedError(Refused.MALFORMED, "the body is not a form, which is what was signed")
+    if not delivery.form or any(not name for name, _ in delivery.form):
+        raise RefusedError(Refused.MALFORMED, "the form has a field without a name, which no signature covers")
     return b"".join([to_bytes(name + value) for name, value in sorted(set(delivery.form))])
 
 

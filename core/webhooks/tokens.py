@@ -43,7 +43,8 @@ class Jwt:
     `any` looks at none. `claims` maps claims to patterns; `{name}` in a pattern is the setting of that name, quoted,
     and a claim whose pattern's setting is not configured is not looked at. `body_hash` is the claim that holds the hash
     of the body, `query_hash` the one that holds Atlassian's hash of the request. `max_age` is in seconds since `iat`.
-    A secret that is no key names the audience or, with an @, the setting `email`.
+    A secret that is no key names the audience or, with an @, the setting `email`. `pins` are settings that must be
+    configured when the keys are the provider's published ones, with which it signs for others as well.
     """
 
     place: str = "Authorization"
@@ -58,6 +59,7 @@ class Jwt:
     body_hash_encoding: Encoding = "hex"
     query_hash: str = ""
     max_age: float | None = None
+    pins: tuple[str, ...] = ()
     when: Mapping[str, str] = field(default_factory=dict[str, str])
     _condition: Condition = field(default_factory=Condition, init=False, repr=False, compare=False)
 
@@ -93,7 +95,7 @@ class Jwt:
 
     def prove(self, attempt: Attempt) -> Proven:
         """Verify every token. Raises `RefusedError`."""
-        found = [self._bare(each or "") for each in lister(self.place)(attempt.delivery)]
+        found = [self._bare(each) for each in lister(self.place)(attempt.delivery)]
         if not found:
             raise RefusedError(Refused.NO_SIGNATURE, f"there is no token in {self.place}")
         proven = [self._verified(each, attempt) for each in found]
@@ -151,8 +153,10 @@ class Jwt:
             return list(given)
         if not self.keys_url:
             raise RefusedError(Refused.NO_SECRET, "no key of the provider is configured")
-        if not attempt.given.texts and not attempt.given.settings:
-            raise RefusedError(Refused.NO_SECRET, "nothing is configured that says which tokens are for us")
+        missing = [each for each in self.pins if each not in self._settings(attempt)]
+        if missing or not (attempt.given.texts or attempt.given.settings):
+            what = missing[0] if missing else "audience"
+            raise RefusedError(Refused.NO_SECRET, f"no {what} is configured: the provider signs for others, too")
         kid = header.get("kid")
         if "{kid}" in self.keys_url and not (isinstance(kid, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,100}", kid)):
             raise RefusedError(Refused.MALFORMED, "the token does not name its key")

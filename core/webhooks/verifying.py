@@ -30,21 +30,30 @@ def verify(
     try:
         clock = time.time() if now is None else now
         if not math.isfinite(clock) or (tolerance is not None and not 0 <= tolerance < math.inf):
-            return Refusal(Refused.MALFORMED, "the clock or the tolerance is no number of seconds")
-        attempt = Attempt(delivery, sort(secrets), clock, tolerance, known)
-        if isinstance(scheme, Scheme):
-            return _verified(scheme, attempt)
-        chosen = next((each for each in scheme if any(way.applies(delivery) for way in each.proofs)), None)
-        if chosen is None:
-            return Refusal(Refused.NO_SIGNATURE, "there is no signature of a kind that is declared")
-        return _verified(chosen, attempt)
+            raise RefusedError(Refused.MALFORMED, "the clock or the tolerance is no number of seconds")
+        return _verified(_chosen(scheme, delivery), Attempt(delivery, sort(secrets), clock, tolerance, known))
     except RefusedError as refused:
-        return Refusal(refused.code, refused.reason, refused.url)
+        reason = refused.reason
+        if refused.code in (Refused.NO_SECRET, Refused.BAD_SECRET):
+            name = scheme.name if isinstance(scheme, Scheme) else next((each.name for each in scheme), "NAME")
+            reason = f"{reason}. Set it with: clew webhooks set {name}"
+        return Refusal(refused.code, reason, refused.url)
     except Exception as error:  # fail closed: whatever goes wrong, nothing is accepted
         return Refusal(Refused.INTERNAL, f"it could not be verified: {type(error).__name__}")
 
 
-def _verified(scheme: Scheme, attempt: Attempt) -> Event | Refusal:
+def _chosen(scheme: Scheme | Sequence[Scheme], delivery: Delivery) -> Scheme:
+    if isinstance(scheme, Scheme):
+        return scheme
+    if len(scheme) == 1:
+        return scheme[0]
+    found = next((each for each in scheme if any(way.applies(delivery) for way in each.proofs)), None)
+    if found is None:
+        raise RefusedError(Refused.NO_SIGNATURE, "there is no signature of a kind that is declared")
+    return found
+
+
+def _verified(scheme: Scheme, attempt: Attempt) -> Event:
     if len(scheme.proofs) == 1:
         proof = scheme.proofs[0]
         return _event(scheme, proof, proof.prove(attempt), attempt.delivery)

@@ -4,12 +4,12 @@ import asyncio
 from pathlib import Path
 
 import httpx
+from tests.attacks.writing import CONNECTION, Token, acme, open_store
 
 from clew.core.connector import Connector
 from clew.core.journal import Write
 from clew.core.reconcile import reconcile
 from clew.core.wire import Wire
-from tests.attacks.writing import CONNECTION, Token, acme, open_store
 
 
 def look_once(url: str, address: str, folder: Path) -> None:

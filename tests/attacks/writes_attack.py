@@ -175,7 +175,9 @@ class Field:
         async def read() -> str:
             database, journal = await open_store(self.address, self.folder)
             rows = await database.fetch_all(
-                "SELECT state, pending FROM writes WHERE tool = ? AND request_key = ?", strategy.tool, f"id:run-{number}"
+                "SELECT state, pending FROM writes WHERE tool = ? AND request_key = ?",
+                strategy.tool,
+                f"id:run-{number}",
             )
             await database.close()
             del journal
@@ -191,7 +193,7 @@ def work(job: tuple[str, int, int, str]) -> Tally:
     tally = Tally(name)
     with tempfile.TemporaryDirectory() as folder, acme_process() as url:
         address = engine or f"{folder}/clew.db"
-        place = Field(url, address, Path(folder), random.Random(seed))  # noqa: S311
+        place = Field(url, address, Path(folder), random.Random(seed))
         for number in range(runs):
             place.run(strategy, f"{seed}-{number}", tally)
     return tally

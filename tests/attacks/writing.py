@@ -79,7 +79,9 @@ def _look(read: once.Reader) -> once.Look:
 
 
 KEY = once.ProviderKey(
-    header="Idempotency-Key", replayed="Idempotent-Replayed", doubtful=("idempotency_key_in_use", "idempotency_key_reused")
+    header="Idempotency-Key",
+    replayed="Idempotent-Replayed",
+    doubtful=("idempotency_key_in_use", "idempotency_key_reused"),
 )
 
 
@@ -149,7 +151,7 @@ class Strategy:
 
     def arguments(self, number: str) -> dict[str, Any]:
         """Those of one run."""
-        given = {name: f"run {number}" for name in acme.tools[self.tool].signature.parameters}
+        given = dict.fromkeys(acme.tools[self.tool].signature.parameters, f"run {number}")
         fixed = {"contact_id": "con_000001", "ticket_id": "tic_000001", "etag": '"v1"', "email": f"{number}@x.example"}
         return {name: fixed.get(name, value) for name, value in given.items()}
 
@@ -196,7 +198,9 @@ async def call(url: str, address: str, folder: Path, tool: str, arguments: Mappi
             await database.close()
 
 
-def fork_call(url: str, address: str, folder: Path, tool: str, arguments: Mapping[str, Any], seconds: float = 20) -> "Caller":
+def fork_call(
+    url: str, address: str, folder: Path, tool: str, arguments: Mapping[str, Any], seconds: float = 20
+) -> "Caller":
     """The same in a process of its own: a fork, so that it is under way within a millisecond."""
     out, into = os.pipe()
     pid = os.fork()

@@ -14,6 +14,7 @@ from clew import (
     Connector,
     CursorPages,
     ErrorMap,
+    Flow,
     From,
     OAuth2,
     Page,
@@ -40,7 +41,15 @@ acme = Connector(
             device_url="{base_url}/oauth/device_authorization",
             client_id="clew-demo",
             client_auth="none",
-            scopes=("contacts:read", "contacts:write", "tickets:read", "tickets:write", "messages:write"),
+            scopes=(
+                "contacts:read",
+                "contacts:write",
+                "tickets:read",
+                "tickets:write",
+                "messages:write",
+                "payments:read",
+                "payments:write",
+            ),
             refresh_class="C",
         ),
         Bearer(help="Acme, Settings, API tokens"),
@@ -55,6 +64,7 @@ acme = Connector(
             Rule(code="auth_revoked", status=401, body={"error.code": "token_invalid"}),
             Rule(code="rate_limited", status=403, body={"error.code": "quota"}),
             Rule(code="already_done", status=409, body={"error.code": "already_closed"}),
+            Rule(code="already_done", status=409, body={"error.code": "already_refunded"}),
             Rule(code="invalid_input", status=200, body={"ok": "false", "error": "unknown_sender"}),
         ),
     ),
@@ -133,17 +143,6 @@ class Comment(BaseModel):
     created_at: str
 
 
-class Payment(BaseModel):
-    """Money taken from a card; `requires_action` until the cardholder has confirmed. `amount` is in minor units."""
-
-    id: str
-    amount: int
-    currency: str
-    status: Literal["succeeded", "declined", "requires_action", "failed", "refunded", "partially_refunded", "cancelled"]
-    reference: str | None = None
-    confirm_url: Annotated[str | None, From("next_action.url")] = None
-
-
 class Message(BaseModel):
     """A message on its way: `accepted` is not yet `delivered`."""
 
@@ -151,7 +150,45 @@ class Message(BaseModel):
     status: Literal["accepted", "delivered", "bounced"]
 
 
+class Payment(BaseModel):
+    """Money that came in; amounts are minor units (cents)."""
+
+    id: str
+    amount: int
+    refunded_amount: int
+    currency: str
+    status: str
+    contact_id: str | None = None
+    confirm_url: Annotated[str | None, From("next_action.url")] = None
+
+
+class Refund(BaseModel):
+    """Money that went back, in minor units."""
+
+    id: str
+    payment_id: str
+    amount: int
+    currency: str
+
+
+class Refunded(BaseModel):
+    """What refund_and_notify did."""
+
+    refund: Refund
+    message: Message
+    note: Comment
+
+
 Status = Literal["open", "pending", "closed"]
+
+GONE = once.NaturalKey(done=("already_done", "not_found"))
+"""A deletion: what is gone already needs no second one."""
+PAID_ONCE = once.ProviderKey(
+    header="Idempotency-Key",
+    replayed="Idempotent-Replayed",
+    doubtful=("idempotency_key_in_use", "idempotency_key_reused"),
+)
+"""Money moves once: Acme keeps the key of a payment or refund for a day."""
 
 
 @acme.read(toolset="contacts")
@@ -166,14 +203,19 @@ async def get_contact(api: Api, contact_id: str) -> Contact:
     return await api.get("/api/contacts/{}", contact_id, into=Contact)
 
 
-@acme.write(toolset="contacts")
+async def _contact_with(api: Api, email: str) -> Contact | None:
+    found = await api.page("/api/contacts", into=Contact, query={"email": email})
+    return found.items[0] if found.items else None
+
+
+@acme.write(toolset="contacts", once=once.NaturalKey(), verify=_contact_with)
 async def create_contact(api: Api, name: str, family_name: str, email: str, company: str | None = None) -> Contact:
     """Add a contact. An e-mail address can belong to one contact only."""
     person = {"name": {"given": name, "family": family_name}, "email": email, "company": company}
     return await api.post("/api/contacts", json=person, into=Contact)
 
 
-@acme.destructive(preview=get_contact, toolset="contacts")
+@acme.destructive(preview=get_contact, toolset="contacts", once=GONE)
 async def delete_contact(api: Api, contact_id: str) -> None:
     """Delete a contact and its history. It cannot be restored."""
     await api.delete("/api/contacts/{}", contact_id)
@@ -185,7 +227,12 @@ async def list_tickets(api: Api, status: Status | None = None, cursor: str | Non
     return await api.page("/api/tickets", into=Ticket, cursor=cursor, query={"status": status})
 
 
-@acme.write(toolset="tickets")
+async def _ticket_with(api: Api, key: str) -> Ticket | None:
+    found = await api.page("/api/tickets", into=Ticket, query={"external_id": key})
+    return found.items[0] if found.items else None
+
+
+@acme.write(toolset="tickets", once=once.NaturalKey(field="external_id"), verify=_ticket_with)
 async def create_ticket(
     api: Api,
     subject: str,
@@ -198,28 +245,31 @@ async def create_ticket(
     return await api.post("/api/tickets", json={key: value for key, value in ticket.items() if value}, into=Ticket)
 
 
-@acme.write(toolset="tickets")
+async def _comment_with(api: Api, ticket_id: str, marker: str) -> Comment | None:
+    cursor: str | None = None
+    while True:
+        page = await api.page("/api/tickets/{}/comments", ticket_id, into=Comment, cursor=cursor, query={"limit": 100})
+        mine = next((each for each in page.items if marker in each.text), None)
+        if mine is not None or page.next_cursor is None:
+            return mine
+        cursor = page.next_cursor
+
+
+@acme.write(toolset="tickets", once=once.Marker(field="text", text="\n\n({marker})"), verify=_comment_with)
 async def add_comment(api: Api, ticket_id: str, text: str) -> Comment:
     """Comment on a ticket."""
     return await api.post("/api/tickets/{}/comments", ticket_id, json={"text": text}, into=Comment)
 
 
-@acme.write(toolset="tickets")
+@acme.write(toolset="tickets", once=once.NaturalKey())
 async def close_ticket(api: Api, ticket_id: str) -> Ticket:
     """Close a ticket."""
     return await api.post("/api/tickets/{}/close", ticket_id, into=Ticket)
 
 
-@acme.read(toolset="payments", scopes=["payments:read"])
-async def get_payment(api: Api, payment_id: str) -> Payment:
-    """Read one payment."""
-    return await api.get("/api/payments/{}", payment_id, into=Payment)
-
-
 @acme.write(
     toolset="payments",
-    scopes=["payments:write"],
-    once=once.ProviderKey(header="Idempotency-Key", replayed="idempotent-replayed"),
+    once=PAID_ONCE,
 )
 async def create_payment(
     api: Api,
@@ -255,3 +305,43 @@ async def send_message(
         f"Whether it is delivered comes later: wait_for_event with reference {accepted.id}", reference=accepted.id
     )
     return accepted
+
+
+@acme.read(toolset="payments")
+async def find_payment(api: Api, payment_id: str, amount: int | None = None) -> Payment:
+    """Read a payment; with an amount in minor units, check that so much of it is left to refund."""
+    payment = await api.get("/api/payments/{}", payment_id, into=Payment)
+    left = payment.amount - payment.refunded_amount
+    if amount is not None and amount > left:
+        raise errors.InvalidInputError(f"only {left} is left to refund.", fields={"amount": f"at most {left}"})
+    return payment
+
+
+@acme.destructive(
+    preview=find_payment,
+    toolset="payments",
+    once=PAID_ONCE,
+)
+async def refund_payment(api: Api, payment_id: str, amount: int | None = None) -> Refund:
+    """Refund a payment, or an amount of it in minor units. Money that is sent back does not return."""
+    body = {} if amount is None else {"amount": amount}
+    refund = await api.post("/api/payments/{}/refunds", payment_id, json=body, into=Refund)
+    api.reference(refund.id)
+    return refund
+
+
+@acme.workflow(preview=find_payment, toolset="payments")
+async def refund_and_notify(
+    flow: Flow, payment_id: str, ticket_id: str, to: str, amount: int | None = None
+) -> Refunded:
+    """Refund a payment, tell the customer by e-mail, and note it on the ticket."""
+    payment = await flow.step(find_payment, payment_id=payment_id)
+    refund = await flow.step(refund_payment, payment_id=payment.id, amount=amount)
+    said = f"We have refunded {refund.amount / 100:.2f} {refund.currency} of your payment {payment.id}."
+    message = await flow.step(
+        send_message, sender="billing@acme.example", to=to, subject=f"Your refund {refund.id}", text=said
+    )
+    note = await flow.step(
+        add_comment, ticket_id=ticket_id, text=f"Refunded: {refund.id}. Customer told: {message.id}."
+    )
+    return Refunded(refund=refund, message=message, note=note)

@@ -9,11 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
-<<<<<<< HEAD
-from typing import Any, TypedDict, TypeVar, Unpack, cast, overload
-=======
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
->>>>>>> main
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast, overload
 from urllib.parse import unquote, urlencode, urlsplit
 
 from clew.core.audit import Attempt
@@ -28,17 +24,12 @@ from clew.core.outcomes import ErrorMap, Rule
 from clew.core.pages import Answer, GraphQLPages, Page, Paginator, Place, items_of
 from clew.core.paths import Segment, expand
 from clew.core.response import Response
-<<<<<<< HEAD
-from clew.core.transport import SAFE_METHODS
-from clew.core.wire import Exchange, Trail, Wire
-from clew.core.writing import Writing
-=======
 
 if TYPE_CHECKING:
     import httpx
 
     from clew.core.wire import Trail, Wire
->>>>>>> main
+    from clew.core.writing import Writing
 
 T = TypeVar("T")
 Scalar = str | int | float | bool
@@ -188,7 +179,6 @@ class Api:
         attempt = Attempt("POST", "(upload)")
         await wire.exchange(Exchange(request, attempt, True, self._deadline, self._host, self._trail))
 
-<<<<<<< HEAD
     def reference(self, reference: str) -> None:
         """Say what the provider calls the object that this write makes or changes, so that an event can name it."""
         if self._writing is not None:
@@ -207,15 +197,12 @@ class Api:
         await self._host.progress(message)
 
     @property
-    def _writing(self) -> Writing | None:
+    def _writing(self) -> "Writing | None":
         return None if self._effect is Effect.READ else self._trail.writing
 
     async def _send(self, method: str, path: str, route: str, inside: str = "", **more: Unpack[Sending]) -> Response:
-=======
-    async def _send(self, method: str, path: str, route: str, **more: Unpack[Sending]) -> Response:
         from clew.core.wire import Exchange
 
->>>>>>> main
         method = method.upper()
         if self._effect is Effect.READ and method not in {*SAFE_METHODS, "POST"}:
             raise ConfigurationError(f"a read tool may not send {method} {route}.")

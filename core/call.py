@@ -13,7 +13,7 @@ from clew.core.api import Api
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Effect, Tool
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, DeniedError, InternalError, Outcome, PermissionDeniedError
+from clew.core.errors import CallError, ConfigurationError, DeniedError, InternalError, Outcome, PermissionDeniedError
 from clew.core.host import Host, Question, SilentHost
 from clew.core.journal import Journal
 from clew.core.journaling import has_ended, journaled
@@ -77,11 +77,17 @@ class Walk:
         """Take the walk. Raises `CallError` and nothing else, but for cancellation and `Suspend`."""
         return await self._from(0)(call)
 
-    def _from(self, position: int) -> Proceed:
+    def _from(self, position: int, stages: Sequence[Stage] = ()) -> Proceed:
+        chosen = stages or self.stages
+
         async def proceed(call: Call) -> Structured:
-            return await self.stages[position](call, self._from(position + 1))
+            return await chosen[position](call, self._from(position + 1, chosen))
 
         return proceed
+
+    async def step(self, call: Call) -> Structured:
+        """The walk of a workflow's step: nobody is asked, for the yes was to the whole."""
+        return await self._from(0, [stage for stage in self.stages if stage != self.consent])(call)
 
     async def record(self, call: Call, proceed: Proceed) -> Structured:
         """Every call leaves a record; faults of ours become `internal` with a reference to the log."""
@@ -179,14 +185,24 @@ class Walk:
 
     async def journal(self, call: Call, proceed: Proceed) -> Structured:
         """Writes only: durable before they leave, done once, and told again to whoever repeats them."""
-        if call.tool.effect is Effect.READ:
+        if call.tool.effect is Effect.READ and not call.within:
             return await proceed(call)
         return await journaled(call, proceed, self.writes)
 
     async def run(self, call: Call, proceed: Proceed) -> Structured:
         """The tool function itself, and its result as plain data."""
-        api = Api(call.wire, call.deadline, call.trail, call.tool.effect, call.host)
-        return call.tool.signature.structured(await call.tool.function(api, **call.typed))
+        if call.tool.workflow:
+            given: Any = self._flow(call)
+        else:
+            given = Api(call.wire, call.deadline, call.trail, call.tool.effect, call.host)
+        return call.tool.signature.structured(await call.tool.function(given, **call.typed))
+
+    def _flow(self, call: Call) -> Any:
+        from clew.core.workflow import Flow
+
+        if self.writes is None:
+            raise ConfigurationError(f"{call.tool.name} has several steps and needs the journal of a server.")
+        return Flow(call, self.step, self.writes)
 
 
 def _wider(call: Call, missing: Sequence[str]) -> str:

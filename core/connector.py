@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clew.core.limiter import Declared
     from clew.core.limits import Limit, RateLimitHeaders
     from clew.core.subscriptions import Subscription
+    from clew.core.workflow import Flow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,6 +59,7 @@ class Tool:
     scopes: tuple[str, ...] = ()
     once: Once | None = None
     verify: Look | None = None
+    workflow: bool = False
 
     @property
     def description(self) -> str:
@@ -208,9 +210,7 @@ class Connector:
     ) -> "Callable[[Callable[Concatenate[Api, P], Awaitable[R]]], Callable[Concatenate[Api, P], Awaitable[R]]]":
         """Add a tool whose effect cannot be taken back. `preview` is a read tool with the same parameters; what it
         returns is shown to a person, who must agree before the tool runs. `once` and `verify` as for `write`."""
-        shown = self.tools.get(getattr(preview, "__name__", ""))
-        if shown is None or shown.function is not preview or shown.effect is not Effect.READ:
-            raise ConfigurationError(f"connector {self.name}: a preview must be one of its read tools.")
+        self._check_preview(preview)
 
         def add(
             function: Callable[Concatenate["Api", P], Awaitable[R]],
@@ -219,6 +219,33 @@ class Connector:
                 raise ConfigurationError(f"tool {function.__name__}: its preview must take the same parameters.")
             facts: dict[str, Any] = {"preview": preview, "once": once, "verify": verify}
             self._add(function, Effect.DESTRUCTIVE, toolset=toolset, scopes=scopes, **facts)
+            return function
+
+        return add
+
+    def workflow(
+        self,
+        *,
+        preview: ToolFunction | None = None,
+        toolset: str = "",
+        scopes: Sequence[str] = (),
+    ) -> "Callable[[Callable[Concatenate[Flow, P], Awaitable[R]]], Callable[Concatenate[Flow, P], Awaitable[R]]]":
+        """Add a tool of several steps: its first parameter is `flow`, and each step is a tool of this connector.
+
+        With a `preview`, a read tool all of whose parameters it has too, a person is asked once, for all of it; that is
+        needed when a step is destructive.
+        """
+        if preview is not None:
+            self._check_preview(preview)
+
+        def add(
+            function: "Callable[Concatenate[Flow, P], Awaitable[R]]",
+        ) -> "Callable[Concatenate[Flow, P], Awaitable[R]]":
+            own = inspect.signature(function).parameters
+            if preview is not None and not set(list(inspect.signature(preview).parameters)[1:]) <= set(own):
+                raise ConfigurationError(f"tool {function.__name__}: its preview takes what it does not.")
+            effect = Effect.WRITE if preview is None else Effect.DESTRUCTIVE
+            self._add(function, effect, toolset=toolset, scopes=scopes, preview=preview, workflow=True)
             return function
 
         return add
@@ -235,6 +262,11 @@ class Connector:
             return function
 
         return add
+
+    def _check_preview(self, preview: ToolFunction) -> None:
+        shown = self.tools.get(getattr(preview, "__name__", ""))
+        if shown is None or shown.function is not preview or shown.effect is not Effect.READ:
+            raise ConfigurationError(f"connector {self.name}: a preview must be one of its read tools.")
 
     def _check_asking(self, function: ToolFunction, preview: ToolFunction | None) -> None:
         tool = self.tools.get(function.__name__)
@@ -268,6 +300,7 @@ class Connector:
         preview: ToolFunction | None = None,
         once: Once | None = None,
         verify: Reader | Look | None = None,
+        workflow: bool = False,
     ) -> None:
         name = function.__name__
         if not _NAME.fullmatch(name):
@@ -277,4 +310,6 @@ class Connector:
         if not (function.__doc__ or "").strip():
             raise ConfigurationError(f"tool {name} needs a docstring: it is what the model reads.")
         look = check_declared(name, once, verify)
-        self.tools[name] = Tool(self.name, name, function, effect, toolset, preview, tuple(scopes), once, look)
+        self.tools[name] = Tool(
+            self.name, name, function, effect, toolset, preview, tuple(scopes), once, look, workflow
+        )

@@ -27,8 +27,11 @@ async def journaled(
     trail = call.trail
     while True:
         try:
+            if journal is not None and (call.within or call.tool.workflow):
+                await writing.depart(safe=not call.tool.workflow)
             result = await proceed(call)
-            await writing.succeeded(result, changed=trail.outcome() is not Outcome.NOT_APPLIED)
+            changed = bool(call.within) or trail.outcome() is not Outcome.NOT_APPLIED
+            await writing.succeeded(result, changed=changed)
             return _told(result, writing)
         except CallError as error:
             found = await _after(error, writing, trail)
@@ -72,7 +75,9 @@ async def has_ended(call: "Call", journal: Journal | None) -> bool:
     row = await journal.peek(wanted(call, journal))
     if row is None:
         return False
-    return row.state is State.APPLIED or (row.state is State.UNKNOWN and call.tool.verify is not None)
+    begun = row.state in (State.SENT, State.UNKNOWN)  # a workflow's row is made after the person's yes to all of it
+    looks = row.state is State.UNKNOWN and call.tool.verify is not None
+    return row.state is State.APPLIED or looks or (begun and call.tool.workflow)
 
 
 def wanted(call: "Call", journal: Journal) -> Wanted:
@@ -94,6 +99,7 @@ def _writing(call: "Call", journal: Journal | None) -> Writing:
         look=looker(tool, wire, call.deadline, call.typed) if tool.verify is not None else None,
         timing=tool.verify,
         approved=not call.settled,
+        resumes=tool.workflow,
     )
 
 
@@ -105,7 +111,8 @@ def looker(tool: Tool, wire: Wire, deadline: Deadline, arguments: Mapping[str, A
     async def look(row: Write) -> Mapping[str, Any] | None:
         api = Api(wire, deadline, Trail(), Effect.READ, SilentHost())
         form = tool.once.form if isinstance(tool.once, ProviderKey | NaturalKey) else "hex"
-        facts = {"marker": row.marker, "reference": row.reference, "key": key_of(row.seed, 0, form)}
+        facts: dict[str, Any] = {"marker": row.marker, "reference": row.reference, "sent_at": row.sent_at}
+        facts["key"] = key_of(row.seed, 0, form)
         found = await timing.read(api, **timing.takes({**facts, **arguments}))
         return None if found is None else tool.signature.structured(found)
 

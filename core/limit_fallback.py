@@ -82,7 +82,7 @@ class FallbackStore:
             try:
                 return await call(self.far)
             except StoreError as error:
-                await self._leave(error)
+                await self.leave(error)
         return await call(self.near)
 
     def _remember(self, asks: Sequence[Ask], wait: float) -> None:
@@ -93,7 +93,7 @@ class FallbackStore:
                     self.known.pop(next(iter(self.known)))
                 self.known[ask.key] = Booked(ask.terms, now, wait)
 
-    async def _leave(self, error: StoreError) -> None:
+    async def leave(self, error: StoreError) -> None:
         """Turn to the near keeper; said once, however many calls find out."""
         async with self.turning:
             self.again_at = self.clock() + self.pause

@@ -44,7 +44,7 @@ class Signature:
         except (NameError, AttributeError, TypeError) as error:
             raise ConfigurationError(f"tool {name}: an annotation cannot be resolved: {error}.") from error
         parameters = list(inspect.signature(function).parameters.values())
-        if not parameters or parameters[0].name != "api":
+        if not parameters or parameters[0].name not in {"api", "flow"}:
             raise ConfigurationError(f"tool {name}: the first parameter must be `api`.")
         if "return" not in hints:
             raise ConfigurationError(f"tool {name}: annotate what it returns.")
@@ -143,6 +143,12 @@ class Signature:
             return {}
         data = self.returned.dump_python(checked, mode="json", exclude_none=True)
         return {"result": data} if self._is_wrapped else data
+
+    def typed(self, structured: Mapping[str, Any]) -> Any:
+        """What the function returned, of its structured result."""
+        if self._is_nothing:
+            return None
+        return self.returned.validate_python(structured.get("result") if self._is_wrapped else structured)
 
     @cached_property
     def _validator(self) -> Any:

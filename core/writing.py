@@ -167,7 +167,7 @@ class Writing:
         if isinstance(kind, offers.ProviderKey | offers.NaturalKey) and method in kind.methods:
             return offers.key_of(seed, position, kind.form), ""
         if isinstance(kind, offers.Marker) and method in kind.methods:
-            return "", self.row.marker if self.row is not None else f"clew-{seed[:20]}"
+            return "", self.row.marker if self.row is not None else ""  # without a row nobody would search for it
         return "", ""
 
     # Meeting the row.
@@ -221,8 +221,8 @@ class Writing:
     async def _settle(self, row: Write) -> Write | None:
         """A row whose request may have happened: found out, or taken to be sent again where that is safe."""
         assert self.journal is not None
-        again = self.resumes or (offers.repeatable(self.once) and self._in_time(row))
-        if again and self.approved:
+        again = offers.repeatable(self.once) and self._in_time(row)
+        if self.resumes or (again and self.approved):
             taken = await self.journal.take(row, State.SENT)
             self.doubt = taken is not None
             return taken
@@ -261,7 +261,7 @@ class Writing:
             log.error("the answer of write %s cannot be read: %s", row.id, fault)
             kept = {}
         if "error" in kept:
-            return _error_of(kept["error"])
+            return error_of(kept["error"])
         result = kept.get("result")
         if self.wanted.request_id is not None and result is not None:
             return dict(result)
@@ -356,7 +356,7 @@ class Writing:
         if isinstance(error, ActionRequiredError) and (outcome is not Outcome.NOT_APPLIED or self._reference):
             await self._finish(self._kept_error(error, pending="action_required"))
             raise error
-        if self.doubt and outcome is not Outcome.UNKNOWN:
+        if self.doubt and outcome is not Outcome.UNKNOWN and not self.resumes:
             return await self._judged(error, outcome)
         if outcome is Outcome.APPLIED:
             await self._finish(self._kept_error(error))
@@ -460,6 +460,8 @@ class Writing:
 
     def _cannot_tell(self, row: Write, error: CallError | None) -> CallError:
         """The honest end: unknown, with the way to find out."""
+        if error is not None and self.resumes:
+            return error
         if error is not None and error.code is not Code.OUTCOME_UNKNOWN:
             error.outcome = Outcome.UNKNOWN
             error.next_step = (
@@ -522,7 +524,7 @@ def _filled(more: dict[str, Any], path: str, text: str, *, add: bool) -> dict[st
     return {**more, body: offers.fill(more.get(body), path, text, add=add)}
 
 
-def _error_of(data: Mapping[str, Any]) -> CallError:
+def error_of(data: Mapping[str, Any]) -> CallError:
     """A kept error, as it was."""
     kind = ERRORS[Code(data["code"])]
     return kind(

@@ -1,4 +1,4 @@
-"""What a server does beside answering: keys are rotated, idle grants are kept alive, events are worked on."""
+"""What a server does beside answering: keys are rotated, grants kept alive, open writes settled, events worked on."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ from clew.auth.keepalive import Served, kept_alive
 from clew.servers.mailroom import Mailroom, open_mailroom
 from clew.servers.rotation import keep_policy
 from clew.servers.runtime import Runtime
+from clew.servers.settling import keep_settling
 from clew.servers.subscriptions import kept_subscribed
 
 
@@ -16,6 +17,7 @@ async def chores(runtime: Runtime) -> AsyncGenerator[Mailroom]:
     """Run them while the block runs; what receives events is given to it."""
     served = {each.name: Served(each.schemes, runtime.place(each)) for each in runtime.connectors}
     rotation = asyncio.create_task(keep_policy(runtime), name="clew rotation")
+    settling = asyncio.create_task(keep_settling(runtime), name="clew settling")
     try:
         async with (
             kept_alive(runtime.vault, runtime.refresher, served),
@@ -25,4 +27,5 @@ async def chores(runtime: Runtime) -> AsyncGenerator[Mailroom]:
             yield mailroom
     finally:
         rotation.cancel()
-        await asyncio.wait([rotation])
+        settling.cancel()
+        await asyncio.wait([rotation, settling])

@@ -18,6 +18,7 @@ from clew.auth.mutual import CertificateTransport, refuse_certificate
 from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.vault import Summary, Vault
+from clew.auth.webhook_secrets import receiving
 from clew.core.api import Api
 from clew.core.call import Call, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
@@ -34,6 +35,7 @@ from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
 from clew.core.wire import Trail, Wire
+from clew.servers.event_tools import event_tools, names_for
 from clew.servers.settings import Settings
 from clew.servers.store import Store, open_events, open_limits, open_store
 from clew.servers.waiting import Waiting
@@ -93,7 +95,9 @@ class Runtime:
         """
         policy = policy or Policy(read_only=settings.read_only)
         connectors = tuple(load(name) for name in dict.fromkeys(names))
-        offered = select_tools(connectors, policy=policy, only=tuple(tools) or settings.tools)
+        only = tuple(tools) or settings.tools
+        chosen = tuple(each for each in only if each != "events")
+        offered = select_tools(connectors, policy=policy, only=chosen) if chosen or not only else {}
         async with contextlib.AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings))
             refresher = Refresher(store.vault, await open_leases(store.database), minters=MINTERS)
@@ -103,6 +107,8 @@ class Runtime:
             stack.push_async_callback(limits.close)
             limiter = Limiter(limits)
             inbox = await open_events(store)
+            if not only or "events" in only:
+                offered |= await _event_tools(store.vault, inbox, connectors, account, offered)
             joining = Joining(store.journal, inbox, {each.name: each for each in connectors})
             yield cls(
                 settings,
@@ -217,6 +223,17 @@ class Runtime:
 
     def _chosen(self, connector: Connector, account: str | None) -> str | None:
         return account or self.account or self.settings.of(connector.name).account or None
+
+
+async def _event_tools(
+    vault: Vault, inbox: Inbox, connectors: Sequence[Connector], account: str | None, offered: Mapping[str, Bound]
+) -> dict[str, Bound]:
+    """The tools about events, where an account of a served connector receives some: a list of tools stays small."""
+    names = {each.connector for each in await receiving(vault)}
+    own = event_tools(inbox, [each for each in connectors if each.name in names], account)
+    if own is None:
+        return {}
+    return {name: Bound(name, own, own.tools[each]) for each, name in names_for(own, offered).items()}
 
 
 def open_client() -> httpx.AsyncClient:

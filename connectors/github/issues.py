@@ -1,11 +1,12 @@
 """Issues and the comments on them. For most of this GitHub treats a pull request as an issue."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from clew import Api, From, LinkPages, Page, errors
+from clew import Api, From, LinkPages, Page, errors, once
 
 from .excerpts import BODY_LENGTH, cut, length_over
 from .provider import Cursor, github
@@ -185,7 +186,27 @@ async def get_comment(api: Api, owner: str, repo: str, comment_id: int) -> Comme
     return await api.get("/repos/{}/{}/issues/comments/{}", owner, repo, comment_id, into=Comment)
 
 
-@github.write(toolset="issues")
+MARK = once.Marker(field="body", text="\n\n<!-- {marker} -->")
+"""GitHub has no idempotency key; a comment in HTML is not shown, and listings are up to date within seconds."""
+RECENT = 100
+
+
+async def _made(api: Api, owner: str, repo: str, marker: str) -> ChangedIssue | None:
+    asked: dict[str, str | int] = {"state": "all", "sort": "created", "direction": "desc", "per_page": RECENT}
+    found = await api.get("/repos/{}/{}/issues", owner, repo, query=asked)
+    mine = [each for each in found if marker in (each.get("body") or "")]
+    return await api.get("/repos/{}/{}/issues/{}", owner, repo, mine[0]["number"], into=ChangedIssue) if mine else None
+
+
+async def _added(api: Api, owner: str, repo: str, number: int, marker: str, sent_at: float | None) -> NewComment | None:
+    since = datetime.fromtimestamp((sent_at or 0.0) - 300, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    path = "/repos/{}/{}/issues/{}/comments"
+    found = await api.get(path, owner, repo, number, query={"since": since, "per_page": RECENT})
+    mine = [each for each in found if marker in (each.get("body") or "")]
+    return NewComment(id=mine[0]["id"], url=mine[0]["html_url"]) if mine else None
+
+
+@github.write(toolset="issues", once=MARK, verify=once.Look(_made, after=5.0))
 async def create_issue(
     api: Api,
     owner: str,
@@ -202,7 +223,7 @@ async def create_issue(
     return _checked(issue, labels, assignees)
 
 
-@github.write(toolset="issues")
+@github.write(toolset="issues", once=once.NaturalKey())
 async def update_issue(
     api: Api,
     owner: str,
@@ -240,7 +261,7 @@ def _checked(issue: ChangedIssue, labels: list[str] | None, assignees: list[str]
     return issue.model_copy(update={"not_set": missing or None})
 
 
-@github.write(toolset="issues")
+@github.write(toolset="issues", once=MARK, verify=once.Look(_added, after=5.0))
 async def add_comment(
     api: Api, owner: str, repo: str, number: int, body: Annotated[str, Field(description="Markdown.")]
 ) -> NewComment:
@@ -249,7 +270,7 @@ async def add_comment(
     return await api.post(path, owner, repo, number, json={"body": body}, into=NewComment)
 
 
-@github.destructive(preview=get_comment, toolset="issues")
+@github.destructive(preview=get_comment, toolset="issues", once=once.NaturalKey(done=("already_done", "not_found")))
 async def delete_comment(api: Api, owner: str, repo: str, comment_id: int) -> None:
     """Delete a comment. It cannot be restored."""
     await api.delete("/repos/{}/{}/issues/comments/{}", owner, repo, comment_id)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from clew import Api, From, errors
+from clew import Api, From, errors, once
 
 from .excerpts import BODY_LENGTH, cut, length_over
 from .provider import github
@@ -110,7 +110,15 @@ def _over(total: int, shown: int) -> int | None:
     return total - shown if total > shown else None
 
 
-@github.write(toolset="pulls")
+async def _opened(api: Api, owner: str, repo: str, head: str, base: str) -> NewPullRequest | None:
+    """GitHub takes one open pull request per head and base, so this is the one."""
+    whole = head if ":" in head else f"{owner}:{head}"
+    query = {"head": whole, "base": base, "state": "open"}
+    found = await api.get("/repos/{}/{}/pulls", owner, repo, query=query, into=list[NewPullRequest])
+    return found[0] if found else None
+
+
+@github.write(toolset="pulls", once=once.NaturalKey(), verify=once.Look(_opened, after=3.0))
 async def create_pull_request(
     api: Api,
     owner: str,
@@ -152,7 +160,20 @@ async def preview_merge(
     return pull
 
 
-@github.destructive(preview=preview_merge, toolset="pulls")
+class MergedPull(BaseModel):
+    """What a pull request says about its merge."""
+
+    merged: bool
+    head: Annotated[str, From("head.sha")]
+    sha: Annotated[str | None, From("merge_commit_sha")] = None
+
+
+async def _merged(api: Api, owner: str, repo: str, number: int, sha: str) -> Merged | None:
+    pull = await api.get("/repos/{}/{}/pulls/{}", owner, repo, number, into=MergedPull)
+    return Merged(merged=True, sha=pull.sha or "") if pull.merged and pull.head == sha else None
+
+
+@github.destructive(preview=preview_merge, toolset="pulls", once=once.Guarded(), verify=once.Look(_merged, after=3.0))
 async def merge_pull_request(
     api: Api, owner: str, repo: str, number: int, *, sha: Sha, method: Method = "merge"
 ) -> Merged:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from clew import Api, From, errors
+from clew import Api, From, errors, once
 
 from .events import AllDay, Ends, Event, Guests, Starts, get_event
 from .provider import WRITE, CalendarId, google_calendar
@@ -58,7 +58,15 @@ class Deletion(BaseModel):
     url: str | None = None
 
 
-@google_calendar.write(toolset="changes", scopes=[WRITE])
+async def _created(api: Api, key: str, calendar_id: str = "primary") -> SavedEvent | None:
+    try:
+        return await api.get(EVENT, calendar_id, key, into=SavedEvent)
+    except errors.NotFoundError:
+        return None
+
+
+# An id of ours: Google has it once, or answers 409. https://developers.google.com/calendar/api/v3/reference/events/insert
+@google_calendar.write(toolset="changes", scopes=[WRITE], once=once.NaturalKey(field="id"), verify=_created)
 async def create_event(
     api: Api,
     title: str,
@@ -72,47 +80,28 @@ async def create_event(
     guests: Annotated[list[str] | None, Field(max_length=200, description="E-mail addresses.")] = None,
     send_updates: SendUpdates = "none",
     meet: Annotated[bool, Field(description="Add a Google Meet link.")] = False,
-    event_id: Annotated[
-        str | None,
-        Field(pattern="^[0-9a-v]{5,1024}$", description="Only to repeat a call whose outcome is unknown: its id."),
-    ] = None,
 ) -> SavedEvent:
     """Create an event that is not over yet."""
     span = read_span(start, end, time_zone)
     if span.over <= now():
         raise wrong("end", "is in the past", "Check the year. Events of the past are added in Google Calendar itself.")
-    # Our own id makes a repeat harmless: Google has it once or answers 409.
-    chosen = event_id or uuid.uuid4().hex
     given = {"summary": title, "description": description, "location": location}
     body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    body |= {"id": chosen, "start": span.start, "end": span.end}
+    body |= {"start": span.start, "end": span.end}
     if guests:
         body["attendees"] = [{"email": each} for each in dict.fromkeys(guests)]
     if meet:
-        body["conferenceData"] = {"createRequest": _meeting(chosen)}
+        body["conferenceData"] = {"createRequest": _meeting()}
     query = {"sendUpdates": send_updates, "conferenceDataVersion": 1 if meet else None}
-    try:
-        saved = await api.post(EVENTS, calendar_id, query=query, json=body, into=SavedEvent)
-    except errors.OutcomeUnknownError as lost:
-        saved = await _settled(api, calendar_id, chosen, lost)
+    saved = await api.post(EVENTS, calendar_id, query=query, json=body, into=SavedEvent)
     return _told(saved, send_updates if guests else "none")
 
 
-def _meeting(event_id: str) -> dict[str, Any]:
-    return {"requestId": event_id, "conferenceSolutionKey": {"type": "hangoutsMeet"}}
+def _meeting() -> dict[str, Any]:
+    return {"requestId": uuid.uuid4().hex, "conferenceSolutionKey": {"type": "hangoutsMeet"}}
 
 
-async def _settled(api: Api, calendar_id: str, event_id: str, lost: errors.OutcomeUnknownError) -> SavedEvent:
-    """The event whose answer was lost, if it is there; else the error, with the way to repeat it safely."""
-    try:
-        found = await api.get(EVENT, calendar_id, event_id, into=SavedEvent)
-    except errors.CallError:
-        lost.next_step = f"Make the same call again with event_id={event_id}: it is created once at most."
-        raise lost from None
-    return found
-
-
-@google_calendar.write(toolset="changes", scopes=[WRITE])
+@google_calendar.write(toolset="changes", scopes=[WRITE], once=once.Guarded())
 async def update_event(
     api: Api,
     event_id: str,
@@ -204,7 +193,9 @@ async def preview_deletion(
     )
 
 
-@google_calendar.destructive(preview=preview_deletion, toolset="changes", scopes=[WRITE])
+@google_calendar.destructive(
+    preview=preview_deletion, toolset="changes", scopes=[WRITE], once=once.Guarded(done=("already_done", "not_found"))
+)
 async def delete_event(
     api: Api, event_id: str, etag: Etag, calendar_id: CalendarId = "primary", send_updates: SendUpdates = "none"
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from clew import Api, From, Page, errors
+from clew import Api, From, Page, errors, once
 
 from .blocks import markdown_of
 from .provider import TS, Channel, Cursor, Following, Form, Nonempty, Ts, advancing, cut, iso_of, objects_of, slack
@@ -248,7 +248,35 @@ async def get_message(api: Api, channel: Channel, ts: Ts) -> Message:
     )
 
 
-@slack.write(toolset="messages")
+MARK = once.Marker(field="metadata", text='{"event_type":"clew_write","event_payload":{"id":"{marker}"}}')
+"""Slack has no idempotency key. Metadata is not shown to people. https://docs.slack.dev/messaging/message-metadata"""
+
+
+async def _posted(api: Api, channel: str, marker: str, sent_at: float | None) -> Posted | None:
+    """A direct message is sent to a person's id, whose history has another id: that cannot be looked at."""
+    if not channel.startswith(("C", "G", "D")):
+        raise errors.InvalidInputError("the history of a direct message needs its own channel id.")
+    return await _marked(api, "/conversations.history", marker, sent_at, {"channel": channel})
+
+
+async def _replied(api: Api, channel: str, thread_ts: str, marker: str, sent_at: float | None) -> Posted | None:
+    return await _marked(api, "/conversations.replies", marker, sent_at, {"channel": channel, "ts": thread_ts})
+
+
+async def _marked(api: Api, path: str, marker: str, sent_at: float | None, where: Form) -> Posted | None:
+    since = f"{(sent_at or 0.0) - 300:.6f}"
+    asked: Form = {**where, "oldest": since, "include_all_metadata": True, "limit": SIZE}
+    found = await api.post(path, form=asked)
+    for message in objects_of(found.get("messages")):
+        payload = (message.get("metadata") or {}).get("event_payload") or {}
+        if payload.get("id") == marker:
+            return Posted(channel=str(where["channel"]), ts=message["ts"], thread_ts=message.get("thread_ts"))
+    if found.get("has_more"):
+        raise errors.TransientError("more was written meanwhile than one look can read.")
+    return None
+
+
+@slack.write(toolset="messages", once=MARK, verify=once.Look(_posted, after=3.0, tries=2, every=3.0))
 async def post_message(
     api: Api,
     channel: Annotated[str, Field(min_length=1, max_length=100, description="Channel id, or user id for a DM.")],
@@ -258,7 +286,7 @@ async def post_message(
     return await api.post("/chat.postMessage", form={"channel": channel, "text": text}, into=Posted)
 
 
-@slack.write(toolset="messages")
+@slack.write(toolset="messages", once=MARK, verify=once.Look(_replied, after=3.0, tries=2, every=3.0))
 async def reply(
     api: Api,
     channel: Channel,
@@ -272,13 +300,13 @@ async def reply(
     return await api.post("/chat.postMessage", form=asked, into=Posted)
 
 
-@slack.write(toolset="messages")
+@slack.write(toolset="messages", once=once.NaturalKey())
 async def update_message(api: Api, channel: Channel, ts: Ts, text: Text) -> Posted:
     """Replace the text of a message that this account wrote; its blocks and attachments are removed."""
     return await api.post("/chat.update", form={"channel": channel, "ts": ts, "text": text}, into=Posted)
 
 
-@slack.write(toolset="messages")
+@slack.write(toolset="messages", once=once.NaturalKey())
 async def add_reaction(
     api: Api,
     channel: Channel,
@@ -290,7 +318,7 @@ async def add_reaction(
     await api.post("/reactions.add", form=asked)
 
 
-@slack.destructive(preview=get_message, toolset="messages")
+@slack.destructive(preview=get_message, toolset="messages", once=once.NaturalKey(done=("already_done", "not_found")))
 async def delete_message(api: Api, channel: Channel, ts: Ts) -> None:
     """Delete a message for everyone. It cannot be restored."""
     await api.post("/chat.delete", form={"channel": channel, "ts": ts})

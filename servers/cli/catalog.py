@@ -1,14 +1,18 @@
 """`clew show`: what one connector lets an agent do."""
 
+import asyncio
 from argparse import Namespace
 from typing import Any
 
+from clew.auth.advice import connect_command
+from clew.auth.connections import Status
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.credentials import Scheme
 from clew.core.registry import load
 from clew.servers.cli.output import emit, emit_json, facts, table
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
+from clew.servers.store import stored_status
 
 
 def show_connector(arguments: Namespace) -> int:

@@ -6,6 +6,7 @@ from clew import __version__
 from clew.servers.cli.auth_commands import add_auth
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
 from clew.servers.cli.webhooks_commands import add_webhooks
+from clew.servers.cli.writes_commands import add_writes
 
 __all__ = ["SHELLS", "UsageError", "build"]
 
@@ -25,6 +26,7 @@ def build() -> Parser:
     _add_serving(commands)
     add_auth(commands)
     add_webhooks(commands)
+    add_writes(commands)
     _add_explain(commands)
     _add_rest(commands)
     return parser

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from clew.core.secret import Secret
     from clew.core.versions import Version
     from clew.core.waits import Reset
+    from clew.core.workflow import Flow
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "Connector",
     "CursorPages",
     "ErrorMap",
+    "Flow",
     "From",
     "GraphQLPages",
     "Limit",
@@ -69,6 +71,7 @@ _PLACES = {
     "clew.core.secret": ("Secret",),
     "clew.core.versions": ("Version",),
     "clew.core.waits": ("Reset",),
+    "clew.core.workflow": ("Flow",),
 }
 
 _MODULES = {

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from clew.core.journal import Journal, open_journal
 from clew.core.outcomes import ErrorMap, Rule
 from clew.core.versions import Version
 from clew.core.wire import Wire
+from clew.core.workflow import Flow
 from clew.servers.sandbox import SEEDED_PAT
 
 CONNECTION = Connection(LOCAL_TENANT, "acme", "attack")
@@ -139,6 +140,15 @@ async def send(api: Api, subject: str) -> dict[str, Any]:
     return result
 
 
+@acme.workflow()
+async def settle_up(flow: Flow, reference: str, ticket_id: str, subject: str) -> dict[str, Any]:
+    """Three steps."""
+    paid = await flow.step(pay, reference=reference)
+    said = await flow.step(comment, ticket_id=ticket_id, text=f"paid {paid['id']}")
+    ticket = await flow.step(open_ticket, subject=f"{subject} {said['id']}")
+    return {"payment": paid["id"], "comment": said["id"], "ticket": ticket["id"]}
+
+
 @dataclass(frozen=True)
 class Strategy:
     """A tool, the request it sends, and the change at the provider by which its runs are counted."""
@@ -146,8 +156,8 @@ class Strategy:
     name: str
     tool: str
     method: str
-    path: str
-    change: tuple[str, str]
+    paths: tuple[str, ...]
+    changes: tuple[tuple[str, str], ...]
 
     def arguments(self, number: str) -> dict[str, Any]:
         """Those of one run."""
@@ -157,13 +167,20 @@ class Strategy:
 
 
 STRATEGIES = (
-    Strategy("provider key", "pay", "POST", "/api/payments", ("payment", "create")),
-    Strategy("id of ours", "open_ticket", "POST", "/api/tickets", ("ticket", "create")),
-    Strategy("natural key", "add_contact", "POST", "/api/contacts", ("contact", "create")),
-    Strategy("guarded", "rename", "PATCH", "/api/contacts", ("contact", "update")),
-    Strategy("marker", "comment", "POST", "/api/tickets", ("comment", "create")),
-    Strategy("look", "open_plain", "POST", "/api/tickets", ("ticket", "create")),
-    Strategy("nothing", "send", "POST", "/api/messages", ("message", "create")),
+    Strategy("provider key", "pay", "POST", ("/api/payments",), (("payment", "create"),)),
+    Strategy("id of ours", "open_ticket", "POST", ("/api/tickets",), (("ticket", "create"),)),
+    Strategy("natural key", "add_contact", "POST", ("/api/contacts",), (("contact", "create"),)),
+    Strategy("guarded", "rename", "PATCH", ("/api/contacts",), (("contact", "update"),)),
+    Strategy("marker", "comment", "POST", ("/api/tickets",), (("comment", "create"),)),
+    Strategy("look", "open_plain", "POST", ("/api/tickets",), (("ticket", "create"),)),
+    Strategy("nothing", "send", "POST", ("/api/messages",), (("message", "create"),)),
+    Strategy(
+        "workflow",
+        "settle_up",
+        "POST",
+        ("/api/payments", "/api/tickets/", "/api/tickets"),
+        (("payment", "create"), ("comment", "create"), ("ticket", "create")),
+    ),
 )
 
 
@@ -186,12 +203,21 @@ async def open_store(address: str, folder: Path) -> tuple[Database, Journal]:
     return database, await open_journal(database, RecordSealer(DataKeys(database, keys)))
 
 
-async def call(url: str, address: str, folder: Path, tool: str, arguments: Mapping[str, Any], seconds: float) -> Any:
-    """One call of one process, from an open store to a closed one."""
+async def call(
+    url: str,
+    address: str,
+    folder: Path,
+    tool: str,
+    arguments: Mapping[str, Any],
+    seconds: float,
+    ready: Callable[[], object] = lambda: None,
+) -> Any:
+    """One call of one process, from an open store to a closed one; `ready` is called when it begins."""
     database, journal = await open_store(address, folder)
     async with httpx.AsyncClient(verify=False, trust_env=False) as client:
         wire = Wire(acme, CONNECTION, Token(), client, base_url=url)
         made = Call(acme.tools[tool], arguments, CONNECTION, wire, Deadline.after(seconds))
+        ready()
         try:
             return await Walk(sink=lambda record: None, journal=journal)(made)
         finally:
@@ -208,8 +234,9 @@ def fork_call(
         code = 1
         try:
             os.close(out)
+            begun = lambda: os.write(into, b" ")  # noqa: E731
             try:
-                said = {"ok": asyncio.run(call(url, address, folder, tool, arguments, seconds))}
+                said = {"ok": asyncio.run(call(url, address, folder, tool, arguments, seconds, begun))}
             except CallError as error:
                 said = {"error": error.as_dict()}
             os.write(into, json.dumps(said).encode())
@@ -228,7 +255,8 @@ class Caller:
     out: int
 
     def kill_after(self, seconds: float) -> bool:
-        """Kill it with SIGKILL in so many seconds; False when it was faster."""
+        """Kill it with SIGKILL so many seconds after its call began; False when it was faster."""
+        os.read(self.out, 1)
         time.sleep(seconds)
         done, _ = os.waitpid(self.pid, os.WNOHANG)
         if done:
@@ -245,4 +273,4 @@ class Caller:
         os.close(self.out)
         if self.pid:
             os.waitpid(self.pid, 0)
-        return json.loads(text) if text else None
+        return json.loads(text) if text.strip() else None

@@ -183,7 +183,7 @@ async def test_every_way_into_the_keeper_falls_back(what: str) -> None:
     await calls[what]()
     assert store.away
     await calls[what]()
-    await store._leave(StoreError("again"))
+    await store.leave(StoreError("again"))
     await store.close()
     assert far.closed
 

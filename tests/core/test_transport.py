@@ -341,7 +341,7 @@ async def test_waiting_for_a_free_connection_to_the_end_certainly_sent_nothing(s
     async with client:
         first = asyncio.create_task(client.get(url, timeout=30))
         await until(requests)
-        for seconds, bounds in ((0.2, Bounds()), (5, Bounds(pool=0.1))):
+        for seconds, bounds in ((1.0, Bounds()), (5, Bounds(pool=0.1))):
             said = await unsent_write(url, client=client, seconds=seconds, bounds=bounds)
             assert said == "acme could not be reached (all connections are busy); nothing was sent."
         first.cancel()

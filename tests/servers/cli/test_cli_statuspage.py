@@ -9,7 +9,7 @@ import pytest
 from clew.auth.connections import Status
 from clew.servers.cli import statuspage
 
-NOW = time.time()
+NOW = 1_700_000_000.0
 
 
 def line(connector: str, account: str, **facts: Any) -> dict[str, Any]:
@@ -25,7 +25,7 @@ ROWS = [
     line("github", "work", expires_in=7 * 3600.0, refreshed=41, scopes=("repo", "read:org")),
     line("google_calendar", "ada@example.com", scopes=("a" * 40,), missing=("b",), refreshed=1, expires_in=-1.0),
     line("hubspot", "crm", login_ends_in=86400 * 4.0, identity="hub 4711, Lovelace & Partners Consulting GmbH"),
-    line("microsoft", "contoso", state="refused", refused_at=NOW - 7200, refused="invalid_grant", next_step="clew X"),
+    line("microsoft", "contoso", state="refused", refused_at=NOW - 7201, refused="invalid_grant", next_step="clew X"),
     line("salesforce", "sandbox", state="damaged", kind="damaged", identity=None, next_step="clew Y"),
 ]
 
@@ -33,6 +33,7 @@ ROWS = [
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     def show(columns: int | None) -> str:
+        monkeypatch.setattr(time, "time", lambda: NOW)
         monkeypatch.setenv("NO_COLOR", "1")
         monkeypatch.setenv("COLUMNS", str(columns or 80))
         monkeypatch.setattr("sys.stdout.isatty", lambda: columns is not None)

@@ -6,6 +6,7 @@ Nothing here acts a second time. Whoever stops waiting can make the same call ag
 import asyncio
 import time
 from typing import Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from clew.auth.vault import Vault
 from clew.auth.webhook_secrets import place_of
@@ -31,6 +32,13 @@ class OpensLinks(Protocol):
         ...
 
 
+def is_shown(url: str) -> bool:
+    """May a person be sent to this address of a provider? Only to a page with TLS, or on this machine."""
+    parts = urlsplit(url)
+    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and local))
+
+
 class Waiting:
     """Ends the calls of one server whose end comes from outside."""
 
@@ -52,8 +60,9 @@ class Waiting:
         if write is None:
             raise error
         if not await self._joining.settle(write):
-            goes = error.url is not None and isinstance(host, OpensLinks) and await host.visit(error.url, error.message)
-            if not goes or not await self._hears(call):
+            if error.url is None or not is_shown(error.url) or not isinstance(host, OpensLinks):
+                raise error
+            if not await host.visit(error.url, error.message) or not await self._hears(call):
                 raise error
         return await self._ended(write.id, error, host, seconds)
 

@@ -49,6 +49,8 @@ acme = Connector(
                 "messages:write",
                 "payments:read",
                 "payments:write",
+                "webhooks:read",
+                "webhooks:write",
             ),
             refresh_class="C",
         ),

@@ -17,6 +17,7 @@ from clew.core.call import Suspend
 from clew.core.connector import Effect
 from clew.core.errors import CallError, ClewError, InternalError
 from clew.servers.ask import Asked, McpHost
+from clew.servers.event_resources import EventResources
 from clew.servers.runtime import Bound, Runtime
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
         on_call_tool=call_tool,
         get_tool_input_schema=input_schema,
         cache_hints={"tools/list": _MINE, "server/discover": _FIVE_MINUTES},
+        **EventResources(runtime).handlers,
     )
     security = RequestStateSecurity(keys=[runtime.state_key or os.urandom(32)])
     server.middleware.append(RequestStateBoundary(security, default_audience=runtime.name))

@@ -66,6 +66,7 @@ class Runtime:
     joining: Joining
     waiting: Waiting
     account: str | None = None
+    hears: frozenset[str] = frozenset()
     state_key: bytes | None = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -107,8 +108,9 @@ class Runtime:
             stack.push_async_callback(limits.close)
             limiter = Limiter(limits)
             inbox = await open_events(store)
+            hears = {each.connector for each in await receiving(store.vault)} & {each.name for each in connectors}
             if not only or "events" in only:
-                offered |= await _event_tools(store.vault, inbox, connectors, account, offered)
+                offered |= _event_tools(inbox, [each for each in connectors if each.name in hears], account, offered)
             joining = Joining(store.journal, inbox, {each.name: each for each in connectors})
             yield cls(
                 settings,
@@ -123,6 +125,7 @@ class Runtime:
                 joining,
                 Waiting(store.journal, joining, store.vault),
                 account,
+                frozenset(hears),
                 limiter=limiter,
             )
 
@@ -225,12 +228,11 @@ class Runtime:
         return account or self.account or self.settings.of(connector.name).account or None
 
 
-async def _event_tools(
-    vault: Vault, inbox: Inbox, connectors: Sequence[Connector], account: str | None, offered: Mapping[str, Bound]
+def _event_tools(
+    inbox: Inbox, connectors: Sequence[Connector], account: str | None, offered: Mapping[str, Bound]
 ) -> dict[str, Bound]:
     """The tools about events, where an account of a served connector receives some: a list of tools stays small."""
-    names = {each.connector for each in await receiving(vault)}
-    own = event_tools(inbox, [each for each in connectors if each.name in names], account)
+    own = event_tools(inbox, connectors, account)
     if own is None:
         return {}
     return {name: Bound(name, own, own.tools[each]) for each, name in names_for(own, offered).items()}

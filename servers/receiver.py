@@ -20,7 +20,9 @@ from clew.servers.webhook_settings import MOST_BODY
 log = logging.getLogger(__name__)
 
 MOST_HELD = 64 * 1024 * 1024
-"""Bytes of all bodies that are read at one time."""
+"""Bytes of all bodies that are read at one time. Beyond it only small ones are: a few slow senders of large bodies must
+not keep everybody else out."""
+SMALL_BODY = 64 * 1024
 BODY_SECONDS = 10.0
 """Seconds that a body may take."""
 
@@ -116,7 +118,7 @@ class Receiver:
                 self._held += len(chunk)
                 if held[0] > self._most_body:
                     return _refuse(413, "large body")
-                if self._held > MOST_HELD:
+                if self._held > MOST_HELD and held[0] > SMALL_BODY:
                     return Answer(503, b"Try again later.\n", headers=(_CLOSE, (b"retry-after", b"5")), why="busy")
                 chunks.append(chunk)
                 if not message.get("more_body", False):

@@ -71,7 +71,7 @@ class Waiting:
         told = 0.0
         while True:
             write = await self._journal.get(identity)
-            if write is not None and not write.pending:
+            if write is not None and not write.pending and not self._journal.is_held(write):
                 return await self._told(write, error)
             now = time.monotonic()
             if now > until:

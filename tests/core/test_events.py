@@ -31,7 +31,7 @@ def event(body: Any, *, scheme: Scheme | None = None, **headers: str) -> Event:
 
 
 def one(facts: Events, body: Any, **headers: str) -> Incoming:
-    (found,) = facts.read(ACME, event(body, **headers))
+    (found,) = facts.read(ACME, event(body, scheme=None, **headers))
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import BaseModel
+from tests.core.writes import PaddedSealer, Writer
 
 from clew.core.api import Api
 from clew.core.connector import Connector
@@ -15,7 +16,6 @@ from clew.core.errors import CallError, ConfigurationError, Outcome
 from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal, State, open_journal
 from clew.core.workflow import Flow
-from tests.core.writes import PaddedSealer, Writer
 
 pytestmark = pytest.mark.anyio
 

@@ -127,7 +127,7 @@ async def test_a_rotated_secret_loses_nothing(root: str, secret: str, runtime: R
     newer = new_secret()
     await add_secret(runtime.vault, ACME, Secret(newer))
     async with asyncio.timeout(10):  # known within seconds, without a restart
-        while (await deliver(root, request(newer, "evt_2", payment(2))))[0] != 200:
+        while (await deliver(root, request(newer, "evt_2", payment(2))))[0] != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     assert (await deliver(root, request(secret, "evt_3", payment(3))))[0] == 200
 

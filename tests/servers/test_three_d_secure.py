@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC220
 """3-D Secure end to end on Acme: a payment that waits for its cardholder, and is never made a second time."""
 
 import asyncio
@@ -9,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from mcp import Client, StdioServerParameters, types
 
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.errors import ActionRequiredError
+from clew.core.inbox import Status
 from clew.servers.mailroom import open_mailroom
 from clew.servers.mcp import build_server
 from clew.servers.receiving import serve_deliveries
@@ -54,7 +56,9 @@ async def decide(url: str, decision: str = "confirm") -> None:
         await browser.post(url.partition("?")[0], data={"token": token[1], "decision": decision})
 
 
-def host(decision: str = "confirm", action: str = "accept") -> tuple[Callable[..., Any], list[str]]:
+def host(
+    decision: str = "confirm", action: Literal["accept", "decline", "cancel"] = "accept"
+) -> tuple[Callable[..., Any], list[str]]:
     """A host that opens links; the person at it decides."""
     opened: list[str] = []
 
@@ -63,7 +67,7 @@ def host(decision: str = "confirm", action: str = "accept") -> tuple[Callable[..
         opened.append(params.url)
         if action == "accept":
             await decide(params.url, decision)
-        return types.ElicitResult(action=action)  # type: ignore[arg-type]
+        return types.ElicitResult(action=action)
 
     return open_link, opened
 
@@ -92,7 +96,7 @@ async def test_a_later_call_returns_what_happened_meanwhile(runtime: Runtime, sa
             await runtime.call("create_payment", {**PAYMENT, "request_id": "order-7"})
         await decide(required.value.url)
         async with asyncio.timeout(10):
-            while await runtime.inbox.count() == {"pending": 0, "done": 0, "dead": 0}:  # noqa: ASYNC110
+            while await runtime.inbox.newest() == 0:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             waited = await _waited(runtime, required.value)
         done = await runtime.call("create_payment", {**PAYMENT, "request_id": "order-7"})
@@ -107,7 +111,7 @@ async def _waited(runtime: Runtime, required: ActionRequiredError) -> dict[str, 
     assert payment
     async with Runtime.open(runtime.settings, ["acme"]) as other:  # a process that starts after the subscription
         waited = await other.call("wait_for_event", {"reference": payment[0], "seconds": 8})
-        while (await other.inbox.count())["pending"]:
+        while (await other.inbox.count())[Status.PENDING]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         listed = await other.call("list_events", {"reference": payment[0]})
         assert {each["state"] for each in listed["items"]} == {"requires_action", "succeeded"}
@@ -129,7 +133,7 @@ async def test_a_payment_that_the_cardholder_refuses_is_not_made(runtime: Runtim
 
 @pytest.mark.parametrize("action", ["cancel", "decline"])
 async def test_a_person_who_does_not_open_the_link_gets_it_in_the_error(
-    runtime: Runtime, sandbox: Sandbox, action: str
+    runtime: Runtime, sandbox: Sandbox, action: Literal["cancel", "decline"]
 ) -> None:
     answer, opened = host(action=action)
     async with receiving(runtime), Client(build_server(runtime), elicitation_callback=answer) as client:
@@ -141,9 +145,11 @@ async def test_a_person_who_does_not_open_the_link_gets_it_in_the_error(
 
 async def test_nobody_waits_for_events_that_cannot_come(runtime: Runtime, sandbox: Sandbox) -> None:
     answer, _ = host()
-    async with receiving(runtime, subscribed=False):
-        async with Client(build_server(runtime), elicitation_callback=answer) as client:
-            result = await client.call_tool("create_payment", PAYMENT)
+    async with (
+        receiving(runtime, subscribed=False),
+        Client(build_server(runtime), elicitation_callback=answer) as client,
+    ):
+        result = await client.call_tool("create_payment", PAYMENT)
     assert result.is_error
     assert result.structured_content is not None
     assert result.structured_content["error"]["code"] == "action_required"
@@ -169,7 +175,7 @@ async def test_a_message_that_bounces_ends_as_bounced(runtime: Runtime, sandbox:
         async with Runtime.open(runtime.settings, ["acme"]) as other:
             waited = await other.call("wait_for_event", {"reference": sent["id"], "seconds": 10})
         async with asyncio.timeout(10):
-            while (await runtime.inbox.count())["pending"]:  # noqa: ASYNC110
+            while (await runtime.inbox.count())[Status.PENDING]:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         again = await runtime.call("send_message", {**message, "request_id": "m1"})
     assert waited["event"]["state"] == "bounced"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from mcp import Client, MCPError, types
+from mcp.shared.subscriptions import ResourceUpdated
 from tests.attacks.delivering import ACME, new_secret
 
 from clew.auth.webhook_secrets import add_secret
@@ -65,22 +66,30 @@ async def test_a_host_of_the_older_era_hears_of_an_event(settings: Settings) -> 
     async def hear(message: Any) -> None:
         heard.put_nowait(message)
 
-    async with Runtime.open(settings, ["acme"]) as runtime:
-        async with Client(build_server(runtime), mode="legacy", message_handler=hear) as client:
-            await client.subscribe_resource(URI)
-            await until_heard(runtime, heard)
-            await client.unsubscribe_resource(URI)
+    async with (
+        Runtime.open(settings, ["acme"]) as runtime,
+        Client(build_server(runtime), mode="legacy", message_handler=hear) as client,
+    ):
+        with pytest.warns(DeprecationWarning):
+            await client.subscribe_resource(URI)  # pyright: ignore[reportDeprecated]
+        await until_heard(runtime, heard)
+        with pytest.warns(DeprecationWarning):
+            await client.unsubscribe_resource(URI)  # pyright: ignore[reportDeprecated]
 
 
 async def test_a_host_of_the_newer_era_hears_of_an_event(settings: Settings) -> None:
-    async with Runtime.open(settings, ["acme"]) as runtime, Client(build_server(runtime)) as client:
-        async with client.listen(resource_subscriptions=[URI]) as changes:
-            arriving = asyncio.create_task(_arriving(runtime))
-            async with asyncio.timeout(10):
-                async for change in changes:
-                    assert str(change.uri) == URI  # type: ignore[union-attr]
-                    break
-            arriving.cancel()
+    async with (
+        Runtime.open(settings, ["acme"]) as runtime,
+        Client(build_server(runtime)) as client,
+        client.listen(resource_subscriptions=[URI]) as changes,
+    ):
+        arriving = asyncio.create_task(_arriving(runtime))
+        async with asyncio.timeout(10):
+            async for change in changes:
+                assert isinstance(change, ResourceUpdated)
+                assert str(change.uri) == URI
+                break
+        arriving.cancel()
 
 
 async def _arriving(runtime: Runtime) -> None:

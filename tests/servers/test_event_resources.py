@@ -70,10 +70,10 @@ async def test_a_host_of_the_older_era_hears_of_an_event(settings: Settings) -> 
         Runtime.open(settings, ["acme"]) as runtime,
         Client(build_server(runtime), mode="legacy", message_handler=hear) as client,
     ):
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="2026-07-28"):
             await client.subscribe_resource(URI)  # pyright: ignore[reportDeprecated]
         await until_heard(runtime, heard)
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="2026-07-28"):
             await client.unsubscribe_resource(URI)  # pyright: ignore[reportDeprecated]
 
 

@@ -7,7 +7,7 @@ is closed: a sender that means it has sent its head within milliseconds.
 
 import asyncio
 import contextlib
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -99,10 +99,11 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def configure(app: Any) -> uvicorn.Config:
-    """How every server of ours listens."""
+def configure(app: Any, *, lifespan: Literal["on", "off"] = "on") -> uvicorn.Config:
+    """How every server of ours listens; with `lifespan` an application that sets something up."""
     return uvicorn.Config(
         app,
+        lifespan=lifespan,
         http=GuardedProtocol,
         ws="none",
         log_level="error",

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,26 @@ def free_port() -> int:
     return port
 
 
+class Receiver:
+    """One receiver process; `ready` once it listens."""
+
+    def __init__(self, plan: dict[str, object]) -> None:
+        command = [sys.executable, str(HERE / "receiver_process.py"), json.dumps(plan)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.ready = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        if self.process.stdout.readline():
+            self.ready.set()
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
 @dataclass
 class Fleet:
     """Receiver processes on one port."""
@@ -77,34 +98,31 @@ class Fleet:
     size: int
     port: int = field(default_factory=free_port)
     lease: float = 2.0
-    processes: list["subprocess.Popen[str]"] = field(default_factory=list["subprocess.Popen[str]"])
+    receivers: list[Receiver] = field(default_factory=list[Receiver])
     killed: int = 0
 
     def __enter__(self) -> "Fleet":
-        self.processes = [self._start() for _ in range(self.size)]
-        for process in self.processes:
-            assert process.stdout is not None
-            assert process.stdout.readline().strip() == str(self.port)
+        self.receivers = [self._start() for _ in range(self.size)]
+        assert all(receiver.ready.wait(60) for receiver in self.receivers)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for process in self.processes:
-            process.kill()
-        for process in self.processes:
-            process.communicate()
+        for receiver in self.receivers:
+            receiver.kill()
+            assert receiver.process.stdout is not None
+            receiver.process.stdout.close()
 
-    def _start(self) -> "subprocess.Popen[str]":
-        plan = {"home": str(self.home), "database": self.database, "port": self.port, "lease": self.lease}
-        command = [sys.executable, str(HERE / "receiver_process.py"), json.dumps(plan)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def _start(self) -> Receiver:
+        return Receiver({"home": str(self.home), "database": self.database, "port": self.port, "lease": self.lease})
 
     def kill_one(self) -> None:
-        """`kill -9` for one, and another in its place."""
-        position = self.killed % self.size
-        self.processes[position].send_signal(signal.SIGKILL)
-        self.processes[position].communicate()
-        self.processes[position] = self._start()
-        self.killed += 1
+        """Kill the one that has lived longest, if another one listens, and start one in its place."""
+        living = [receiver for receiver in self.receivers if receiver.ready.is_set()]
+        if len(living) > 1:
+            living[0].kill()
+            self.receivers.remove(living[0])
+            self.receivers.append(self._start())
+            self.killed += 1
 
 
 @dataclass

@@ -28,7 +28,7 @@ async def attack(home: Path, *, deliveries: int, pause: float, **plan: Any) -> t
         sender = Sender(fleet.port, secret, patience=20)
         await sender.send(range(20), connections=4)
         sender.seconds.clear()
-        before = memory(fleet.processes[0].pid)
+        before = memory(fleet.receivers[0].process.pid)
         words = [sys.executable, "-m", "tests.attacks.flooding", json.dumps({"port": fleet.port, **plan})]
         flood = await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE, cwd=ROOT)
         assert flood.stdout is not None
@@ -41,8 +41,8 @@ async def attack(home: Path, *, deliveries: int, pause: float, **plan: Any) -> t
             await asyncio.sleep(pause)
         counts = json.loads(await flood.stdout.readline())
         await flood.wait()
-        grown = memory(fleet.processes[0].pid) - before
-        assert fleet.processes[0].poll() is None
+        grown = memory(fleet.receivers[0].process.pid) - before
+        assert fleet.receivers[0].process.poll() is None
     return sender.seconds, grown, counts
 
 

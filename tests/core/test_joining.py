@@ -77,8 +77,8 @@ async def open_write(
 
 
 async def _claimed(journal: Journal, tool: str = "create_payment") -> Write:
-    found: Any = await journal.claim(Wanted(WORK, tool, {"amount": 1}, None, 600.0), state=State.SENT)
-    return found[0] if isinstance(found, tuple) else found
+    row, _ = await journal.claim(Wanted(WORK, tool, {"amount": 1}, None, 600.0), state=State.SENT)
+    return row
 
 
 async def arrived(inbox: Inbox, state: str = "succeeded", reference: str = "pay_1", **facts: Any) -> StoredEvent:

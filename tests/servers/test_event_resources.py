@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from mcp import Client, MCPError, types
+from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp.shared.subscriptions import ResourceUpdated
 from tests.attacks.delivering import ACME, new_secret
 
@@ -70,10 +71,10 @@ async def test_a_host_of_the_older_era_hears_of_an_event(settings: Settings) -> 
         Runtime.open(settings, ["acme"]) as runtime,
         Client(build_server(runtime), mode="legacy", message_handler=hear) as client,
     ):
-        with pytest.warns(DeprecationWarning, match="2026-07-28"):
+        with pytest.warns(MCPDeprecationWarning):
             await client.subscribe_resource(URI)  # pyright: ignore[reportDeprecated]
         await until_heard(runtime, heard)
-        with pytest.warns(DeprecationWarning, match="2026-07-28"):
+        with pytest.warns(MCPDeprecationWarning):
             await client.unsubscribe_resource(URI)  # pyright: ignore[reportDeprecated]
 
 

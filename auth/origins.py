@@ -21,11 +21,17 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def origin_of(address: str) -> str:
-    """Scheme, host and port of an address, in one spelling. Variables of a template stay as they are."""
-    parts = urlsplit(address)
-    scheme, host = parts.scheme.lower(), parts.hostname or ""
+    """Scheme, host and port of an address, in one spelling. Variables of a template stay as they are.
+
+    Raises `ConfigurationError` for what is no address.
+    """
+    try:
+        parts = urlsplit(address)
+        scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigurationError(f"{address} is not an address.") from None
     host = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{host}" if parts.port in (None, _PORTS.get(scheme)) else f"{scheme}://{host}:{parts.port}"
+    return f"{scheme}://{host}" if port in (None, _PORTS.get(scheme)) else f"{scheme}://{host}:{port}"
 
 
 def is_loopback(address: str) -> bool:

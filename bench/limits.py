@@ -3,7 +3,8 @@
 overhead    CPU of one call that needs no wait: bare httpx against the wire with local limits, the same client
 acquire     milliseconds for one acquire with four processes at once, SQLite and Redis
 pool        CPU of one call at 1, 32 and 256 in flight: httpx's own pool against one transport for every slot
-strategies  goodput and refusals of other ways to share 50/s between 4 processes (those that are installed)
+strategies  goodput and refusals of other ways to share 50/s between 4 processes (those that are installed);
+            with --write the table goes into docs/rate-limits.md
 """
 
 import asyncio
@@ -150,6 +151,7 @@ async def pool() -> None:
 def strategies(seconds: float) -> None:
     """The peers run `bench/limit_peers.py` in four processes against the same provider."""
     sys.path.insert(0, str(ROOT))
+    lines: list[list[str]] = []
     from tests.attacks.quota import BY_BENCH, run
 
     peers = (
@@ -170,6 +172,7 @@ def strategies(seconds: float) -> None:
                 f"{'clew, ' + store:24s} {seen.goodput:8.3f} {seen.refused:11.4f} {seen.fairness:9.3f} {seen.p99:7.2f}",
                 flush=True,
             )
+            lines.append([row.name, f"clew, {store}", *seen.cells()])
         for name in peers:
             try:
                 seen = run(row, "sqlite", seconds, program=[python, str(ROOT / "bench" / "limit_peers.py"), name])
@@ -179,6 +182,11 @@ def strategies(seconds: float) -> None:
             print(
                 f"{name:24s} {seen.goodput:8.3f} {seen.refused:11.4f} {seen.fairness:9.3f} {seen.p99:7.2f}", flush=True
             )
+            lines.append([row.name, name, *seen.cells()])
+    if "--write" in sys.argv:
+        from tests.attacks.pages import put
+
+        put("strategies", ("provider", "strategy", "goodput", "429 per answer", "fairness", "wait p99"), lines)
 
 
 def main() -> None:

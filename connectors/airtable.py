@@ -3,7 +3,7 @@
 Sources: airbyte-source-airtable 4.5.1, pyairtable 3.5, support.airtable.com. Error names beyond these: (memory).
 """
 
-from clew import Bearer, Connector, CursorPages, ErrorMap, Rule, schemes
+from clew import Bearer, Connector, CursorPages, ErrorMap, Limit, Rule, schemes
 
 from .webhooks.work import AIRTABLE
 
@@ -69,6 +69,11 @@ airtable = Connector(
         ),
     ),
     pages=CursorPages(items="records", cursor="offset", parameter="offset", size_parameter="pageSize"),
+    # airtable.md: 5 a second for a base whoever calls, 50 for a token over all bases (memory).
+    rate_limits=(
+        Limit(name="base", amount=5, per=1, paths=("/{}/*",), each=0, by="app"),
+        Limit(name="token", amount=50, per=1),
+    ),
     errors=ERRORS,
     webhooks=AIRTABLE,
     docs="https://airtable.com/developers/web/api",

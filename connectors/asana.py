@@ -3,7 +3,7 @@
 Sources: Asana/developer-docs `_errors`, `_rate-limits`, `_auth`, `_pagination`; Asana/openapi (2026-06).
 """
 
-from clew import Bearer, Connector, CursorPages, ErrorMap, Rule, schemes
+from clew import Bearer, Connector, CursorPages, ErrorMap, Limit, Rule, schemes
 
 from .webhooks.work import ASANA
 
@@ -73,6 +73,14 @@ asana = Connector(
         ),
     ),
     pages=CursorPages(items="data", cursor="next_page.offset", parameter="offset"),
+    # https://developers.asana.com/docs/rate-limits: 150 a minute without a paid plan (1 500 with one), refused calls
+    # count; search 60; at once 50 reads and 15 writes.
+    rate_limits=(
+        Limit(name="requests", amount=150, per=60),
+        Limit(name="search", amount=60, per=60, paths=("/workspaces/{}/tasks/search",)),
+        Limit(name="reads at once", amount=50, kind="concurrency", methods=("GET",)),
+        Limit(name="writes at once", amount=15, kind="concurrency", methods=("POST", "PUT", "PATCH", "DELETE")),
+    ),
     errors=ERRORS,
     webhooks=ASANA,
     docs="https://developers.asana.com/reference/rest-api-reference",

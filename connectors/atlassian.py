@@ -15,6 +15,14 @@ ERRORS = ErrorMap(
     resets=(Reset(header="x-ratelimit-reset", unit="iso"), Reset(header="beta-retry-after")),
     buckets=("ratelimit-reason",),
     rules=(
+        # A bulk request: some were made, and these were not. Its success status holds both lists.
+        Rule(
+            code="outcome_unknown",
+            status=(200, 201),
+            body={"errors[*].failedElementNumber": r"\d+"},
+            message="{provider} did some parts of this request and refused others.",
+            next_step="Read the current state and repeat only the parts that failed.",
+        ),
         # Points of the hour: waiting minutes does not help.
         Rule(code="quota_exhausted", status=429, headers={"ratelimit-reason": ".*-quota-.*"}),
         Rule(code="rate_limited", status=429, headers={"ratelimit-reason": ".*-(?:burst|per-issue).*"}, retry_after=5),

@@ -4,7 +4,7 @@ Sources: discord-api-docs `topics/rate-limits`, `topics/opcodes-and-status-codes
 (2026-08). "(memory)" marks what was not read again.
 """
 
-from clew import Bearer, Connector, ErrorMap, Reset, Rule, schemes
+from clew import Bearer, Connector, ErrorMap, Limit, RateLimitHeaders, Reset, Rule, schemes
 
 from .webhooks.messages import DISCORD
 
@@ -15,7 +15,7 @@ ERRORS = ErrorMap(
     provider_code=("code", "error"),
     request_id=("x-request-id", "cf-ray"),
     resets=(Reset(body="retry_after"), Reset(header="x-ratelimit-reset-after")),
-    buckets=("x-ratelimit-scope", "x-ratelimit-bucket"),
+    buckets=("x-ratelimit-bucket", "x-ratelimit-scope"),
     rules=(
         Rule(
             code="rate_limited",
@@ -48,6 +48,7 @@ ERRORS = ErrorMap(
             "10020 10026 10029 10057 10062 10065 10066 10070",
         ),
         Rule(code="already_done", codes="40033 40060"),
+        Rule(code="provider_down", status=(400, 403, 429), codes="40004 40006 130000", not_applied=True),
         Rule(code="provider_down", codes="40004 40006 130000"),
         Rule(
             code="contract_changed",
@@ -79,6 +80,16 @@ discord = Connector(
                 schemes.TokenRule("dead", code="invalid_grant"),
                 schemes.TokenRule("misconfigured", code="invalid_client|invalid_request|unsupported_grant_type"),
             ),
+        ),
+    ),
+    # https://docs.discord.com/developers/topics/rate-limits: 50 a second for a bot; routes tell theirs in headers.
+    rate_limits=(
+        Limit(name="bot", amount=50, per=1),
+        RateLimitHeaders(
+            limit="x-ratelimit-limit",
+            remaining="x-ratelimit-remaining",
+            reset="x-ratelimit-reset-after",
+            bucket="x-ratelimit-bucket",
         ),
     ),
     errors=ERRORS,

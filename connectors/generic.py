@@ -60,6 +60,7 @@ ERRORS = ErrorMap(
     resets=(
         Reset(body="retry_after"),
         Reset(body="error.retry_after"),
+        Reset(header="ratelimit", pattern=r"\br=0\s*;\s*t=(\d{1,6})"),
         *(Reset(header=name, remaining=_LEFT.get(name)) for name in _HEADERS),
     ),
     buckets=("ratelimit-reason", "x-ratelimit-resource", "x-ratelimit-bucket", "ratelimit-name"),

@@ -4,7 +4,7 @@ Sources: gitlabhq/gitlabhq `doc/api/oauth2.md`, python-gitlab 8.6.0, airbyte-sou
 was not read again. `RateLimit-Reset` is epoch seconds, against the IETF draft.
 """
 
-from clew import ApiKey, Bearer, Connector, ErrorMap, LinkPages, Reset, Rule, schemes
+from clew import ApiKey, Bearer, Connector, ErrorMap, Limit, LinkPages, RateLimitHeaders, Reset, Rule, schemes
 
 from .webhooks.code import GITLAB
 
@@ -67,6 +67,18 @@ gitlab = Connector(
         ),
     ),
     pages=LinkPages(size=20),
+    # GitLab.com: 2 000 a minute for a user (memory); other installations say theirs in headers. `reset` is an epoch.
+    # https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits
+    rate_limits=(
+        Limit(name="requests", amount=2000, per=60),
+        RateLimitHeaders(
+            limit="ratelimit-limit",
+            remaining="ratelimit-remaining",
+            reset="ratelimit-reset",
+            unit="epoch_s",
+            budget="requests",
+        ),
+    ),
     errors=ERRORS,
     webhooks=GITLAB,
     docs="https://docs.gitlab.com/api/rest/",

@@ -17,6 +17,30 @@ def classify(response: Response) -> Verdict | None:
     return None
 
 
+LIMITS = (
+    Rule(
+        code="quota_exhausted",
+        codes="quotaExceeded dailyLimitExceeded dailyLimitExceededUnreg variableTermLimitExceeded "
+        "storageQuotaExceeded teamDriveFileLimitExceeded teamDriveHierarchyTooDeep activeItemCreationLimitExceeded "
+        "numChildrenInNonRootLimitExceeded limitExceeded myDriveHierarchyDepthLimitExceeded",
+    ),
+    Rule(
+        code="quota_exhausted",
+        status=(403, 429),
+        codes="RESOURCE_EXHAUSTED rateLimitExceeded RATE_LIMIT_EXCEEDED",
+        text="per day|daily limit",
+    ),
+    Rule(
+        code="rate_limited",
+        status=(400, 403, 429, 503),
+        codes="rateLimitExceeded userRateLimitExceeded sharingRateLimitExceeded RESOURCE_EXHAUSTED "
+        "RATE_LIMIT_EXCEEDED concurrentLimitExceeded calendarUsageLimitsExceeded "
+        "servingLimitExceeded uploadRateLimitExceeded",
+        retry_after=2,
+    ),
+)
+"""Limits and allowances, as every one of Google's interfaces names them."""
+
 ERRORS = ErrorMap(
     message=("error.message", "error_description", "error"),
     provider_code=(
@@ -31,26 +55,7 @@ ERRORS = ErrorMap(
     resets=(Reset(body="error.message", pattern=r"[Rr]etry after (\S+)", unit="iso"),),
     hook=classify,
     rules=(
-        Rule(
-            code="quota_exhausted",
-            codes="quotaExceeded dailyLimitExceeded dailyLimitExceededUnreg variableTermLimitExceeded "
-            "storageQuotaExceeded teamDriveFileLimitExceeded teamDriveHierarchyTooDeep activeItemCreationLimitExceeded "
-            "numChildrenInNonRootLimitExceeded limitExceeded myDriveHierarchyDepthLimitExceeded",
-        ),
-        Rule(
-            code="quota_exhausted",
-            status=(403, 429),
-            codes="RESOURCE_EXHAUSTED rateLimitExceeded RATE_LIMIT_EXCEEDED",
-            text="per day|daily limit",
-        ),
-        Rule(
-            code="rate_limited",
-            status=(400, 403, 429, 503),
-            codes="rateLimitExceeded userRateLimitExceeded sharingRateLimitExceeded RESOURCE_EXHAUSTED "
-            "RATE_LIMIT_EXCEEDED concurrentLimitExceeded calendarUsageLimitsExceeded "
-            "servingLimitExceeded uploadRateLimitExceeded",
-            retry_after=2,
-        ),
+        *LIMITS,
         Rule(
             code="permission",
             codes="accessNotConfigured SERVICE_DISABLED",

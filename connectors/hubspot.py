@@ -4,7 +4,7 @@ Sources: HubSpot public API spec collection 2026-08, @hubspot/api-client 13.5.0,
 developers.hubspot.com (usage guidelines, changelog). "(memory)" marks what was not read again.
 """
 
-from clew import Bearer, Connector, CursorPages, ErrorMap, Response, Rule, Verdict, schemes
+from clew import Bearer, Connector, CursorPages, ErrorMap, Limit, RateLimitHeaders, Response, Rule, Verdict, schemes
 
 from .webhooks.work import HUBSPOT
 
@@ -100,6 +100,19 @@ hubspot = Connector(
         ),
     ),
     pages=CursorPages(items="results", cursor="paging.next.after", parameter="after"),
+    # https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines: the smallest plan's 100 in 10 s;
+    # searches 5 a second, and their answers carry no headers.
+    rate_limits=(
+        Limit(name="burst", amount=100, per=10),
+        Limit(name="search", amount=5, per=1, methods=("POST",), paths=("/crm/v3/objects/{}/search",)),
+        RateLimitHeaders(
+            limit="x-hubspot-ratelimit-max",
+            remaining="x-hubspot-ratelimit-remaining",
+            window="x-hubspot-ratelimit-interval-milliseconds",
+            window_unit="ms",
+            budget="burst",
+        ),
+    ),
     errors=ERRORS,
     webhooks=HUBSPOT,
     docs="https://developers.hubspot.com/docs/api-reference",

@@ -4,7 +4,7 @@ Sources: microsoft-graph-docs (throttling, errors), msal-python 1.39.0, microsof
 codes: (memory).
 """
 
-from clew import Bearer, Connector, ErrorMap, NextUrlPages, Response, Rule, Verdict, schemes
+from clew import Bearer, Connector, ErrorMap, Limit, NextUrlPages, Response, Rule, Verdict, schemes
 
 from .webhooks.platforms import GRAPH
 
@@ -62,6 +62,7 @@ ERRORS = ErrorMap(
             "resyncChangesUploadDifferences",
             next_step="Drop the delta link and list everything again.",
         ),
+        Rule(code="conflict", status=423, retry_after=5),  # "notAllowed" outside, resourceLocked within
         Rule(
             code="permission",
             codes="Authorization_RequestDenied ErrorAccessDenied accessDenied Forbidden ErrorSendAsDenied "
@@ -78,7 +79,6 @@ ERRORS = ErrorMap(
             codes="nameAlreadyExists Conflict ErrorCreateItemAccessDenied ErrorIrresolvableConflict resourceModified "
             "editConflict ErrorItemSave Request_MultipleObjectsWithSameKeyValue ErrorFolderExists",
         ),
-        Rule(code="conflict", status=423, codes="resourceLocked", retry_after=5),
         Rule(code="contract_changed", codes="notSupported UnsupportedApiVersion Request_UnsupportedQuery"),
         Rule(code="contract_changed", status=(405, 501)),
         Rule(
@@ -97,6 +97,13 @@ ERRORS = ErrorMap(
         ),
     ),
 )
+
+OUTLOOK = tuple(
+    f"/{owner}/{kind}*"
+    for owner in ("me", "users/{}")
+    for kind in ("messages", "mailFolders", "sendMail", "events", "calendar", "contacts")
+)
+"""Paths of one mailbox."""
 
 microsoft = Connector(
     "microsoft",
@@ -125,6 +132,11 @@ microsoft = Connector(
         Bearer(help="an access token, for trying things out; it lives about an hour"),
     ),
     pages=NextUrlPages(items="value", next_url="['@odata.nextLink']"),
+    # https://learn.microsoft.com/graph/throttling-limits: an app and a mailbox; 4 at once.
+    rate_limits=(
+        Limit(name="mailbox", amount=10_000, per=600, paths=OUTLOOK),
+        Limit(name="mailbox at once", amount=4, kind="concurrency", paths=OUTLOOK),
+    ),
     errors=ERRORS,
     webhooks=GRAPH,
     docs="https://learn.microsoft.com/graph",

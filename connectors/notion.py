@@ -4,7 +4,7 @@ Sources: @notionhq/client 5.26.0, airbyte-source-notion 3.2.0, developers.notion
 again.
 """
 
-from clew import Bearer, Connector, CursorPages, ErrorMap, Rule, Version, schemes
+from clew import Bearer, Connector, CursorPages, ErrorMap, Limit, Rule, Version, schemes
 
 from .webhooks.work import NOTION
 
@@ -39,7 +39,7 @@ ERRORS = ErrorMap(
         Rule(
             code="contract_changed",
             codes="validation_error",
-            text=r"property .{0,80}(?:does not exist|not a property that exists)|could not find property",
+            text=r"property .{0,80}does not exist|is not a property that exists|could not find property",
         ),
         Rule(code="contract_changed", codes="missing_version unsupported_version"),
         Rule(
@@ -80,6 +80,8 @@ notion = Connector(
         ),
     ),
     pages=CursorPages(items="results", parameter="start_cursor", size_parameter="page_size"),
+    # An average of 3 a second for a connection, bursts allowed (memory). https://developers.notion.com
+    rate_limits=Limit(amount=3, per=1, kind="bucket", burst=10),
     errors=ERRORS,
     webhooks=NOTION,
     docs="https://developers.notion.com/reference",

@@ -6,7 +6,7 @@ Sources: docs.oracle.com (NetSuite governance, OAuth), airbyte-source-netsuite 0
 
 import re
 
-from clew import Basic, Connector, ErrorMap, NumberPages, Response, Rule, Verdict, errors, schemes
+from clew import Basic, Connector, ErrorMap, Limit, NumberPages, Response, Rule, Verdict, errors, schemes
 
 ANY = (200, *range(400, 600))
 
@@ -131,6 +131,8 @@ oracle = Connector(
         Basic(help="Fusion Cloud: user name and password"),
     ),
     pages=NumberPages(parameter="offset", start=0, step="items", items="items", more="hasMore", size_parameter="limit"),
+    # NetSuite counts requests at once for the whole account: 5 in the smallest tier. (concurrency governance)
+    rate_limits=Limit(name="at once", amount=5, kind="concurrency", by="app"),
     errors=ERRORS,
     docs="https://docs.oracle.com/en/cloud/saas/netsuite/ns-online-help",
 )

@@ -4,7 +4,7 @@ Sources: PagerDuty/developer-docs (`14-Errors`, `04-Rate-Limits`, `06-OAuth-Func
 pagerduty (python) 7.2.0. "(memory)" marks what was not read again.
 """
 
-from clew import ApiKey, Connector, ErrorMap, NumberPages, Reset, Rule, schemes
+from clew import ApiKey, Connector, ErrorMap, Limit, NumberPages, RateLimitHeaders, Reset, Rule, schemes
 
 from .webhooks.work import PAGERDUTY
 
@@ -64,6 +64,13 @@ pagerduty = Connector(
     ),
     pages=NumberPages(
         parameter="offset", start=0, step="items", items="incidents", more="more", size_parameter="limit"
+    ),
+    # https://developer.pagerduty.com/docs/rest-api-rate-limits
+    rate_limits=(
+        Limit(name="requests", amount=960, per=60),
+        RateLimitHeaders(
+            limit="ratelimit-limit", remaining="ratelimit-remaining", reset="ratelimit-reset", budget="requests"
+        ),
     ),
     errors=ERRORS,
     webhooks=PAGERDUTY,

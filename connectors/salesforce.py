@@ -4,7 +4,7 @@ Sources: airbyte-source-salesforce 2.10.3, simple-salesforce 1.12.10, jsforce 3.
 "(memory)" marks what was not read again.
 """
 
-from clew import Bearer, Connector, ErrorMap, NextUrlPages, Rule, schemes
+from clew import Bearer, Connector, ErrorMap, Limit, NextUrlPages, Rule, schemes
 
 ERRORS = ErrorMap(
     message=("[0].message", "[0].errors[0].message", "error_description", "message", "error", "errorMessage"),
@@ -22,7 +22,7 @@ ERRORS = ErrorMap(
         # These loop for ever when refreshed.
         Rule(
             code="permission",
-            status=401,
+            status=(401, 403),
             text="session is not valid for use with the REST API|Connected app is not attached to Agent",
         ),
         Rule(code="auth_expired", codes="INVALID_SESSION_ID sf:INVALID_SESSION_ID"),
@@ -116,6 +116,7 @@ salesforce = Connector(
                 ),
                 schemes.TokenRule("outage", code="rate_limit_exceeded|server_error|temporarily_unavailable"),
                 schemes.TokenRule("outage", status=420),
+                schemes.TokenRule("outage", code="unknown_error", text="retry"),
                 schemes.TokenRule("outage", status=406),
                 schemes.TokenRule("dead", code="invalid_grant|inactive_user|invalid_session"),
                 schemes.TokenRule(
@@ -129,6 +130,8 @@ salesforce = Connector(
         Bearer(help="a session id, for trying things out"),
     ),
     pages=NextUrlPages(items="records", next_url="nextRecordsUrl"),
+    # Long requests (over 20 s) at once: 25 in production (memory).
+    rate_limits=Limit(name="at once", amount=25, kind="concurrency", by="app"),
     errors=ERRORS,
     docs="https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest",
 )

@@ -18,6 +18,7 @@ _ENHANCED: tuple[tuple[str, str, float | None], ...] = (
         300,
     ),
     (r"^45[01]\b.*(?:greylist|graylist|try again later|4\.7\.1\b)", "greylisted", 600),
+    (r"daily (?:user )?sending (?:limit|quota)|5\.4\.5\b.*limit|sending limit exceeded", "quota_exhausted", None),
     (r"[45]\.2\.2\b|mailbox (?:is )?full|over quota", "quota_exhausted", None),
     (r"^454\b|4\.7\.0\b.*auth", "transient", 60),
     (r"^535\b|^534\b|^530\b|5\.7\.8\b|5\.7\.9\b|authentication (?:required|failed)", "auth_expired", None),

@@ -4,7 +4,7 @@ Shapes are the framework's (`core/shapes.py`): it reads the fault's detail, subc
 zeep 4.3.3, jsforce 3.10.16; SOAP and WS-Security: (memory).
 """
 
-from clew import Basic, Bearer, Connector, ErrorMap, Rule
+from clew import Basic, Bearer, Connector, ErrorMap, Limit, Rule
 
 ANY = (200, *range(400, 600))
 
@@ -31,7 +31,12 @@ ERRORS = ErrorMap(
             message="{provider} says the message is too old or too new; this machine's clock may be wrong.",
         ),
         Rule(code="auth_revoked", status=ANY, codes="INVALID_LOGIN INVALID_LOGIN_CREDENTIALS invalidCredentialsFault"),
-        Rule(code="permission", status=ANY, codes="AccessDenied INSUFFICIENT_PERMISSION insufficientPermissionFault"),
+        Rule(
+            code="permission",
+            status=ANY,
+            codes="AccessDenied Client.AccessDenied Sender.AccessDenied INSUFFICIENT_PERMISSION "
+            "insufficientPermissionFault",
+        ),
         Rule(code="permission", status=500, text="(?:access|permission) (?:is |was )?denied|not authori[sz]ed"),
         Rule(code="already_done", status=ANY, codes="DUP_RCRD DUPLICATE_VALUE DUP_ENTITY"),
         Rule(code="not_found", status=ANY, codes="RCRD_DSNT_EXIST NONEXISTENT_ID NotFound ObjectNotFound"),
@@ -56,6 +61,8 @@ soap = Connector(
     title="SOAP and XML services",
     base_url="https://localhost",
     auth=(Basic(help="user name and password of the service"), Bearer(help="an access token")),
+    # Many services serve one request of a session at a time.
+    rate_limits=Limit(name="at once", amount=1, kind="concurrency"),
     errors=ERRORS,
     docs="https://www.w3.org/TR/soap12-part1/#soapfault",
 )

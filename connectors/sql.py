@@ -19,6 +19,7 @@ _STATES: tuple[tuple[str, str], ...] = (
     (r"53300", "rate_limited"),
     (r"53100", "quota_exhausted"),
     (r"57014", "transient"),
+    (r"0800[14]", "unreached"),
     (r"57P0[123]|08...", "lost"),
     (r"22...|23...|426..|42...|55000|0A000|53200|54...|21...|25...", "invalid_input"),
 )
@@ -33,7 +34,8 @@ _NUMBERS: dict[str, str] = {
     "rate_limited": "1040 1203 1226 17809 10928 10929 40501 49918 49919 49920",
     "quota_exhausted": "1114 1021 40544",
     "transient": "3024 1317",
-    "lost": "2002 2003 2006 2013 2014 2045 2055 4031 10053 10054 10060 233 40197 40613",
+    "unreached": "2002 2003 2005",
+    "lost": "2006 2013 2014 2045 2055 4031 10053 10054 10060 233 40197 40613",
     "invalid_input": "1064 1264 1366 1406 1451 1452 1048 3819 1235 102 156 547 515 245 8152 2628",
 }
 _BY_NUMBER = {number: code for code, numbers in _NUMBERS.items() for number in numbers.split()}
@@ -61,6 +63,8 @@ def classify(response: Response) -> Verdict | None:
     code = _by_state(response) or _by_number(response) or _by_words(response)
     if code is None:
         return None
+    if code == "unreached":
+        return Verdict("transient", "the database could not be reached.", outcome=errors.Outcome.NOT_APPLIED)
     if code == "lost":
         return Verdict("transient", "the connection to the database was lost.")
     if code == "conflict":

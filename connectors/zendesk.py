@@ -4,7 +4,7 @@ Sources: developer.zendesk.com (rate limits, refresh-token), zendesk-java-client
 articles 9182123625370 and 4408834530458. "(memory)" marks what was not read again.
 """
 
-from clew import Basic, Bearer, Connector, CursorPages, ErrorMap, Reset, Rule, schemes
+from clew import Basic, Bearer, Connector, CursorPages, ErrorMap, Limit, RateLimitHeaders, Reset, Rule, schemes
 
 from .webhooks.work import ZENDESK
 
@@ -76,6 +76,15 @@ zendesk = Connector(
     ),
     pages=CursorPages(
         items="tickets", cursor="meta.after_cursor", parameter="page[after]", size_parameter="page[size]"
+    ),
+    # https://developer.zendesk.com/api-reference/introduction/rate-limits: the smallest plan's 200 a minute until
+    # headers say more; one ticket takes 30 changes in 10 minutes.
+    rate_limits=(
+        Limit(name="account", amount=200, per=60),
+        Limit(name="ticket", amount=30, per=600, methods=("PUT",), paths=("/tickets/{}",), each=0),
+        RateLimitHeaders(
+            limit="ratelimit-limit", remaining="ratelimit-remaining", reset="ratelimit-reset", budget="account"
+        ),
     ),
     errors=ERRORS,
     webhooks=ZENDESK,

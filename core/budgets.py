@@ -278,7 +278,7 @@ def learn(terms: Terms, level: Level, news: News, mark: float, now: float) -> bo
         level.peak = news.limit
         length = news.limit / news.restore if news.restore else news.span
         level.span = length or level.span
-    left = news.remaining - max(level.total - mark, 0.0)
+    left = news.remaining - _uncounted(terms, level, mark, now, now + news.reset)
     if terms.kind == "bucket":  # what is handed out ahead has not arrived, so only what stands now can be compared
         size = sized(terms, level)
         stands = max(size.burst - max(level.even - now, 0.0) / size.interval, 0.0)
@@ -294,6 +294,31 @@ def learn(terms: Terms, level: Level, news: News, mark: float, now: float) -> bo
             level.peak = max(news.limit or level.peak, news.remaining + 1)
             level.span = max(level.span, news.reset) if not news.span else news.span
     return before != (level.even, level.left, level.ends, level.peak, level.span)
+
+
+def _uncounted(terms: Terms, level: Level, mark: float, now: float, ends: float) -> float:
+    """Units handed out in the provider's window until `ends` that its answer does not hold yet.
+
+    Of a new window: all that were handed out since that request. Of one that is known, whose units were subtracted when
+    they were handed out: those whose moments still lie ahead. What is on its way may or may not be counted, and
+    subtracting it with every answer again would end the window early.
+    """
+    since = max(level.total - mark, 0.0)
+    if terms.kind not in {"sliding", "fixed"}:
+        return since
+    after = _from(terms, level, ends, 1.0)
+    if level.ends > now:
+        coming = _from(terms, level, now, 0.0)
+    else:  # whatever left a little while ago has arrived, whoever's answer came first
+        coming = min(since, _from(terms, level, now - slack(terms, 0.1), 0.0))
+    return max(coming - after, 0.0)
+
+
+def _from(terms: Terms, level: Level, moment: float, margin: float) -> float:
+    """Units handed out for moments from `moment` on, at a spacing for this margin."""
+    spacing = sized(terms, level).spacing(slack(terms, margin))
+    evens = max((level.even - moment) // spacing, 0.0) if spacing < NEVER else 0.0
+    return evens + sum(units for at, units in level.log if at >= moment)
 
 
 def refuse(terms: Terms, level: Level, seconds: float, epoch: int, now: float) -> None:

@@ -16,7 +16,6 @@ from clew.core.outcomes import ErrorMap
 from clew.core.pages import Paginator
 from clew.core.schema import Signature
 from clew.core.versions import Version
-from clew.core.webhooks.scheme import Scheme as WebhookScheme
 
 if TYPE_CHECKING:
     from clew.core.api import Api
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from clew.core.limiter import Declared
     from clew.core.limits import Limit, RateLimitHeaders
     from clew.core.subscriptions import Subscription
+    from clew.core.webhooks.scheme import Scheme as WebhookScheme
     from clew.core.workflow import Flow
 
 P = ParamSpec("P")
@@ -117,7 +117,7 @@ class Connector:
     rate_limits: "RateLimitHeaders | Limit | Sequence[RateLimitHeaders | Limit] | None" = None
     bounds: Bounds = field(default_factory=Bounds)
     graphql: str = "/graphql"
-    webhooks: WebhookScheme | Sequence[WebhookScheme] = ()
+    webhooks: "WebhookScheme | Sequence[WebhookScheme]" = ()
     events: "Events | None" = None
     subscription: "Subscription | None" = None
     docs: str = ""
@@ -142,9 +142,9 @@ class Connector:
         return (self.auth,) if isinstance(self.auth, Scheme) else tuple(self.auth)
 
     @property
-    def webhook_schemes(self) -> tuple[WebhookScheme, ...]:
+    def webhook_schemes(self) -> "tuple[WebhookScheme, ...]":
         """How deliveries are verified; empty when the provider sends none, or nobody has said how."""
-        return (self.webhooks,) if isinstance(self.webhooks, WebhookScheme) else tuple(self.webhooks)
+        return tuple(self.webhooks) if isinstance(self.webhooks, Sequence) else (self.webhooks,)
 
     @cached_property
     def declared(self) -> "Declared":

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, adjust, begun, learn, refuse
+from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, adjust, begun, learn, refuse, slack
 from clew.core.deadline import Deadline
 from clew.core.errors import ProviderDownError, RateLimitError
 from clew.core.limit_store import Ask, Edit, LimitStore, Mark, MemoryStore, Taken, Wish
@@ -106,12 +106,12 @@ class Turn:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     queued: bool = False
-    free_at: float = 0.0
+    free_at: float = -math.inf
 
     @contextlib.asynccontextmanager
     async def mine(self, clock: Callable[[], float], sleep: Sleep) -> AsyncGenerator[None]:
-        """Wait until it is our turn, where there are turns."""
-        if not self.queued:
+        """Wait until it is our turn, where there are turns: in a queue, and for those who come after a pause."""
+        if not self.queued and clock() - self.free_at < 1.0:
             yield
             return
         async with self.lock:
@@ -151,6 +151,8 @@ class Limiter:
         asks, limits = self._asks(declared, sending)
         token = f"{os.getpid()}-{secrets.token_hex(6)}"
         turn = self.turns.setdefault((declared.provider, *(limit.name for limit in limits if limit)), Turn())
+        if turn.free_at == -math.inf:  # or the keeper's connection would count as lateness of the first request
+            await self.store.read([asks[0].key])
         waited = 0.0
         while True:
             async with turn.mine(self.clock, sleep):
@@ -193,7 +195,9 @@ class Limiter:
             if ask.terms is CIRCUIT and mark[2] > 0:
                 await self.store.change(ask.key, CIRCUIT, _closed)
             if mark[3] and (room.cold or late > LATE_SECONDS):
-                await self.store.change(ask.key, ask.terms, _begun(ask.terms, room, mark, late))
+                await self.store.change(
+                    ask.key, ask.terms, _begun(ask.terms, room, mark, self._over(ask, late, declared))
+                )
             paid = limit.paid(headers, data) if limit else None
             if paid is not None and paid != ask.cost:
                 await self.store.change(ask.key, ask.terms, _adjusted(ask.terms, paid - ask.cost))
@@ -227,6 +231,11 @@ class Limiter:
         now, levels = await self.store.read(list(keys))
         ends = [level.ends - now for level in levels if level.ends > now and level.left < 1]
         return max(ends, default=None)
+
+    def _over(self, ask: Ask, late: float, declared: Declared) -> float:
+        """By how much a first request was later than the budget's margin covers; a bucket's does not cover it."""
+        covered = 0.0 if ask.terms.kind == "bucket" else slack(ask.terms, self._jitter(declared).margin)
+        return max(late - covered, 0.0)
 
     def _jitter(self, declared: Declared) -> Jitter:
         return self.jitters.setdefault(declared.provider, Jitter())

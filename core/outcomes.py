@@ -37,6 +37,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+_PARTLY = "Read the current state and repeat only the parts that failed."
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """A verdict and who gave it: the hook, a rule, a shape (`problem`), a part of a batch, or the status alone."""
@@ -59,7 +62,7 @@ def decide(response: Response, *, errors: ErrorMap, safe: bool) -> Decision:
         return Decision(verdict, "hook")
     rule = _matching(response, errors)
     if rule is not None:
-        return Decision(rule.verdict(response), rule)
+        return Decision(_of_rule(rule, response, safe), rule)
     if 200 <= response.status < 300:
         return _behind_success(response, errors, safe)
     if response.status < 400:
@@ -80,6 +83,17 @@ def _matching(response: Response, errors: ErrorMap) -> Rule | None:
     return next((rule for rule in rules if (codes or not rule.codes) and rule.fits(response, codes)), None)
 
 
+def _of_rule(rule: Rule, response: Response, safe: bool) -> Verdict:
+    """A rule's verdict. Behind a 2xx that also holds results of a change, part of the change was made."""
+    verdict = rule.verdict(response)
+    if safe or verdict.success or response.status >= 300:
+        return verdict
+    problem = hidden_problem(response)
+    if problem is None or not problem.partial:
+        return verdict
+    return replace(verdict, outcome=Outcome.UNKNOWN, retry=Retry.NO, next_step=_PARTLY)
+
+
 def _behind_success(response: Response, errors: ErrorMap, safe: bool) -> Decision:
     """A 2xx: is there a failure behind it, or are some of its parts failures?"""
     problem = hidden_problem(response)
@@ -95,8 +109,7 @@ def _behind_success(response: Response, errors: ErrorMap, safe: bool) -> Decisio
     verdict = inside.verdict
     if parts.good and not safe:
         message = "{provider} did some parts of this request and refused others."
-        step = "Read the current state and repeat only the parts that failed."
-        verdict = replace(verdict, message=message, next_step=step, outcome=Outcome.UNKNOWN, retry=Retry.NO)
+        verdict = replace(verdict, message=message, next_step=_PARTLY, outcome=Outcome.UNKNOWN, retry=Retry.NO)
     return Decision(verdict, source, inside.problem, cause)
 
 
@@ -218,6 +231,7 @@ def _error(
         retry=_advised(verdict, kind, said, errors),
         retry_after=_wait(verdict, kind, said, errors, now),
         url=verdict.url,
+        object_id=verdict.object_id,
         fields={name: hide(why) for name, why in fields.items()},
         status=response.status,
         provider_code=hide(code),

@@ -9,27 +9,21 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
 from clew.core.database import Batched, Row, Statement, Transaction, Value, run_steps, to_the_end
-from clew.core.errors import (
-    CallError,
-    ConfigurationError,
-    InternalError,
-    OutcomeUnknownError,
-    Retry,
-    TransientError,
-    quote,
-)
+from clew.core.errors import CallError, ConfigurationError, OutcomeUnknownError, TransientError, quote
 from clew.core.secret import Secret
 
 try:
     import psycopg
-    from psycopg import conninfo
     from psycopg_pool import AsyncConnectionPool
+
+    from clew.core.postgres_address import parse
+    from clew.core.postgres_faults import explained, lost
 except ImportError:  # pragma: no cover - the extra is always there where coverage is taken
     raise ConfigurationError("A postgresql:// database needs one more package: pip install 'clew[postgres]'") from None
 
@@ -61,7 +55,7 @@ class PostgresDatabase:
     """A `Database` on a PostgreSQL server; an instance belongs to the event loop that opened it."""
 
     def __init__(self, address: Secret, patience_seconds: float) -> None:
-        self._arguments, self._password = _parse(address)
+        self._arguments, self._password = parse(address)
         self._patience = patience_seconds
         self._lock = asyncio.Lock()
         self._owner: asyncio.Task[Any] | None = None
@@ -133,12 +127,12 @@ class PostgresDatabase:
         self._check_owner()
         begin = [each.format(patience=int(self._patience * 1000)) for each in _BATCH]
         begin += [] if durable else ["SET LOCAL synchronous_commit = off"]
-        with self._explained():
+        with explained(self):
             try:
                 async with self._writes.connection() as connection:
                     return await to_the_end(self._pipelined(connection, begin, statements))
             except psycopg.Error as error:
-                if not _lost(error):
+                if not lost(error):
                     raise
                 await self._writes.check()
                 raise OutcomeUnknownError(f"The connection to {self} was lost; the write may have happened.") from error
@@ -174,12 +168,12 @@ class PostgresDatabase:
 
     async def _read(self, job: Callable[["_Statements"], Awaitable[T]]) -> T:
         """Run a read; when the server has gone away (it was restarted), once more on a new connection."""
-        with self._explained():
+        with explained(self):
             try:
                 async with self._reads.connection() as connection:
                     return await job(_Statements(connection))
             except psycopg.Error as error:
-                if not _lost(error):
+                if not lost(error):
                     raise
                 await self._reads.check()
             async with self._reads.connection() as connection:
@@ -191,7 +185,7 @@ class PostgresDatabase:
         connection, transaction_id = await self._begin(begin)
         statements = _Statements(connection)
         try:
-            with self._explained():
+            with explained(self):
                 yield statements
             statements.ended = True
             await to_the_end(self._commit(connection, transaction_id))
@@ -201,11 +195,11 @@ class PostgresDatabase:
 
     async def _begin(self, sql: bytes) -> tuple[_Connection, str]:
         """A connection with the transaction open and the lock taken; repeated once, for nothing has happened yet."""
-        with self._explained():
+        with explained(self):
             try:
                 return await self._begin_once(sql)
             except psycopg.Error as error:
-                if not _lost(error):
+                if not lost(error):
                     raise
                 await self._writes.check()
             return await self._begin_once(sql)
@@ -230,11 +224,11 @@ class PostgresDatabase:
         await self._writes.putconn(connection)
 
     async def _commit(self, connection: _Connection, transaction_id: str) -> None:
-        with self._explained():
+        with explained(self):
             try:
                 cursor = await connection.execute("COMMIT")
             except psycopg.Error as error:
-                if not _lost(error):
+                if not lost(error):
                     raise
                 await self._look_up(transaction_id)
                 return
@@ -259,9 +253,7 @@ class PostgresDatabase:
 
     def _connect(self) -> dict[str, Any]:
         password = {} if self._password is None else {"password": self._password.reveal()}
-        return (
-            {"connect_timeout": 10, "tcp_user_timeout": 20_000, "application_name": "clew"} | self._arguments | password
-        )
+        return _DEFAULTS | self._arguments | password
 
     def _pool(
         self, size: int, configure: Callable[[_Connection], Awaitable[None]] | None
@@ -276,23 +268,6 @@ class PostgresDatabase:
             timeout=self._patience,
             name="clew",
         )
-
-    @contextlib.contextmanager
-    def _explained(self) -> Generator[None]:
-        """Turn a fault of the store into ours; a fault of our SQL stays what it is."""
-        try:
-            yield
-        except psycopg.Error as error:
-            if error.sqlstate in _BUSY:
-                message = f"Others have been writing to {self} for too long; nothing was written."
-                raise TransientError(message) from error
-            if _lost(error):
-                raise TransientError(f"The database {self} cannot be reached; nothing was written.") from error
-            sentence = _FAULTS.get(error.sqlstate or "")
-            if sentence is None:
-                raise
-            next_step = "Ask the person who runs the server to repair its storage, then make the same call again."
-            raise InternalError(sentence.format(self), next_step=next_step, retry=Retry.AFTER_HUMAN) from error
 
 
 class _Statements:
@@ -331,43 +306,5 @@ def _translated(sql: str) -> bytes:
     return "".join(part if part[:1] == "'" else part.replace("?", "%s") for part in parts).encode()
 
 
-def _parse(address: Secret) -> tuple[dict[str, Any], Secret | None]:
-    """The address as keywords and the password apart. `PGPASSWORD`, `PGPASSFILE` and a service file work as well."""
-    try:
-        arguments: dict[str, Any] = conninfo.conninfo_to_dict(address.reveal())
-    except psycopg.Error:
-        arguments = {}
-    if not arguments:  # the driver's own words repeat the address
-        raise ConfigurationError("The database address is not of the form postgresql://user@host:5432/name.")
-    if "@" in f"{arguments.get('host')} {arguments.get('dbname')}" or not re.fullmatch(
-        r"[\d,]*", arguments.get("port", "")
-    ):
-        # Parts of the password have become host, port or name; neither they nor a dump of this frame may show.
-        arguments.clear()
-        raise ConfigurationError(
-            "Write @ as %40, / as %2F, : as %3A, ? as %3F and # as %23 in the database's password."
-        )
-    password = arguments.pop("password", None)
-    return arguments, None if password is None else Secret(password)
-
-
 async def _make_read_only(connection: _Connection) -> None:
     await connection.execute("SET default_transaction_read_only = on")
-
-
-def _lost(error: psycopg.Error) -> bool:
-    """The connection is gone or was never made: shutdown, restart, network, too many clients, put to sleep."""
-    if error.sqlstate is None:
-        return isinstance(error, psycopg.OperationalError)
-    return error.sqlstate[:2] == "08" or error.sqlstate in _GONE
-
-
-_GONE = {"57P01", "57P02", "57P03", "57P05", "53300", "25P03"}
-_BUSY = {"55P03", "57014", "40P01", "40001"}
-_FAULTS = {
-    "53100": "The disk that holds {} is full; nothing was written.",
-    "58030": "The disk that holds {} reports a fault; nothing was written.",
-    "25006": "The database {} is read-only; nothing was written.",
-    "XX001": "The database {} is damaged.",
-    "XX002": "The database {} is damaged.",
-}

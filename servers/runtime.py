@@ -1,6 +1,8 @@
 """What one process shares between its calls: connectors, vault, HTTP client, rate limits and the walk."""
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +26,7 @@ from clew.core.call import Call, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.deadline import Deadline
-from clew.core.errors import ActionRequiredError, ConfigurationError
+from clew.core.errors import ActionRequiredError, ConfigurationError, TransientError
 from clew.core.host import Host, SilentHost
 from clew.core.inbox import Inbox
 from clew.core.joining import Joining
@@ -73,6 +75,8 @@ class Runtime:
     notices: Notices = field(default_factory=Notices)
     retries: RetryBudget = field(default_factory=RetryBudget)
     wires: dict[Connection, Wire] = field(default_factory=dict[Connection, Wire])
+    closing: bool = False
+    active: int = 0
 
     @property
     def name(self) -> str:
@@ -152,13 +156,25 @@ class Runtime:
             identity=known.facts.identity,
             granted=granted(known.facts),
         )
+        if self.closing:
+            raise TransientError("the server is shutting down; nothing was sent.")
+        self.active += 1
         try:
             result = await self.walk(call)
+            if "accepted" in result:
+                await self.waiting.accepted(call)
+            return result
         except ActionRequiredError as error:
             return await self.waiting.person(call, error, call.host, seconds=deadline or self.settings.deadline)
-        if "accepted" in result:
-            await self.waiting.accepted(call)
-        return result
+        finally:
+            self.active -= 1
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new calls, and wait so long for those under way to end."""
+        self.closing = True
+        give_up_at = time.monotonic() + seconds
+        while self.active and time.monotonic() < give_up_at:  # noqa: ASYNC110 - a few looks, once in a process's life
+            await asyncio.sleep(0.02)
 
     async def lacking(self) -> dict[str, tuple[str, ...]]:
         """The tools that no account could use as things stand, each with the scopes it lacks. They need not be shown.

@@ -33,8 +33,10 @@ def _plain(name: str) -> str:
     return "".join(char for char in name.lower() if char.isalnum())
 
 
-_NAMED = {_plain(name): scheme for name, scheme in SCHEMES.items()}
-_NAMED |= {_plain(alias): SCHEMES[name] for alias, name in ALIASES.items() if _plain(alias) not in _NAMED}
+_NAMED = {
+    **{_plain(alias): SCHEMES[name] for alias, name in ALIASES.items()},
+    **{_plain(name): scheme for name, scheme in SCHEMES.items()},
+}
 
 
 def _connectors(name: str) -> Schemes:

@@ -1,13 +1,25 @@
 """The facts of GitHub's REST API: address, version, logins, paging, budgets."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from clew import Api, Bearer, Connector, LinkPages, OAuth2, RateLimitHeaders, Version
+from clew import Api, Bearer, Connector, Limit, LinkPages, OAuth2, RateLimitHeaders, Version
+from clew.connectors.webhooks.code import GITHUB
 
-from ..webhooks.code import GITHUB
 from .rules import ERRORS
+
+if TYPE_CHECKING:
+    import httpx
+
+CONTENT = ("/repos/{}/{}/issues*", "/repos/{}/{}/pulls*")
+"""Where a POST makes something that people are told of."""
+
+
+def points(request: "httpx.Request") -> float:
+    """What a request takes of the points: 1 for a read, 5 for a change."""
+    return 1.0 if request.method in ("GET", "HEAD", "OPTIONS") else 5.0
+
 
 github = Connector(
     "github",
@@ -32,12 +44,20 @@ github = Connector(
     ),
     pages=LinkPages(size=20),
     # https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
-    rate_limits=RateLimitHeaders(
-        limit="x-ratelimit-limit",
-        remaining="x-ratelimit-remaining",
-        reset="x-ratelimit-reset",
-        unit="epoch_s",
-        bucket="x-ratelimit-resource",
+    rate_limits=(
+        RateLimitHeaders(
+            limit="x-ratelimit-limit",
+            remaining="x-ratelimit-remaining",
+            reset="x-ratelimit-reset",
+            unit="epoch_s",
+            bucket="x-ratelimit-resource",
+        ),
+        # The secondary limits, which no header tells: 100 at once, 900 points a minute, and for what people are told of
+        # 80 a minute and 500 an hour. https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
+        Limit(name="at once", amount=100, kind="concurrency"),
+        Limit(name="points", amount=900, per=60, cost=points),
+        Limit(name="content a minute", amount=80, per=60, methods=("POST",), paths=CONTENT),
+        Limit(name="content an hour", amount=500, per=3600, methods=("POST",), paths=CONTENT),
     ),
     errors=ERRORS,
     webhooks=GITHUB,

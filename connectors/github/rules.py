@@ -39,6 +39,14 @@ LIMITS = (
         retry_after=MINUTE,
     ),
     Rule(code="rate_limited", status=(403, 429), text="API rate limit exceeded", retry_after=MINUTE),
+    Rule(
+        code="rate_limited",
+        status=(200, 422),
+        body={"errors[*].message": ".*submitted too quickly.*"},
+        message="{provider} says content is created too fast (secondary rate limit).",
+        retry_after=MINUTE,
+        not_applied=True,
+    ),
 )
 
 FORBIDDEN = (
@@ -130,6 +138,13 @@ STATE = (
 INPUT = (
     Rule(code="invalid_input", status=400, text="problems parsing JSON|body should be a JSON"),
     Rule(code="already_done", status=422, body={"errors[*].code": "already_exists"}),
+    Rule(
+        code="already_done",
+        status=422,
+        text="reference already exists",
+        message="{provider} already has a branch or tag of this name; it may point elsewhere.",
+        next_step="Read it before anything is built on it.",
+    ),
     Rule(
         code="already_done",
         status=422,

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from clew import Api, Connector, CursorPages, OAuth2, schemes
+from clew import Api, Connector, CursorPages, Limit, OAuth2, schemes
+from clew.connectors.webhooks.platforms import GOOGLE_CHANNEL
 
-from ..webhooks.platforms import GOOGLE_CHANNEL
 from .rules import ERRORS
 
 SCOPE = "https://www.googleapis.com/auth/"
@@ -69,6 +69,12 @@ google_calendar = Connector(
     ),
     pages=CursorPages(
         cursor="nextPageToken", parameter="pageToken", items="items", size=50, size_parameter="maxResults"
+    ),
+    # By the minute in a sliding window, for each user and for the project; these are the numbers a project starts with
+    # (memory), its console may show others. https://developers.google.com/workspace/calendar/api/guides/quota
+    rate_limits=(
+        Limit(name="user", amount=600, per=60),
+        Limit(name="project", amount=10_000, per=60, by="app"),
     ),
     errors=ERRORS,
     webhooks=GOOGLE_CHANNEL,

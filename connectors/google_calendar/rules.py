@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from clew import ErrorMap, Response, Rule, Verdict
+from clew.connectors.google import LIMITS
 
 REASONS = ("error.errors[*].reason", "error.details[*].reason", "error.status")
 """Where the machine code stands: the legacy body first, then the newer forms. Bodies vary, so all are read."""
@@ -23,17 +24,6 @@ def rules_for(code: str, reasons: str, **more: Any) -> tuple[Rule, ...]:
     pattern = "|".join(reasons.split())
     return tuple(Rule(code=code, body={path: pattern}, **more) for path in REASONS)
 
-
-LIMITS = (
-    *rules_for("quota_exhausted", "quotaExceeded dailyLimitExceeded dailyLimitExceededUnreg variableTermLimitExceeded"),
-    # Google rarely says how long to wait; its budgets are counted by the minute, in a sliding window.
-    *rules_for(
-        "rate_limited",
-        "rateLimitExceeded userRateLimitExceeded calendarUsageLimitsExceeded concurrentLimitExceeded "
-        "servingLimitExceeded RATE_LIMIT_EXCEEDED RESOURCE_EXHAUSTED",
-        retry_after=2,
-    ),
-)
 
 FORBIDDEN = (
     *rules_for(
@@ -120,7 +110,8 @@ def classify(response: Response) -> Verdict | None:
     if response.status == 410 and re.search(r"[?&]syncToken=", response.url):
         return Verdict("conflict", EXPIRED, RESYNC)
     faults = _faults(response) if response.status == 400 else []
-    if faults and not any(rule.matches(response) for rule in (*LIMITS, *FORBIDDEN, *STATE)):
+    codes = ERRORS.codes(response) if faults else frozenset[str]()
+    if faults and not any(rule.matches(response, codes) for rule in (*LIMITS, *FORBIDDEN, *STATE)):
         return Verdict("invalid_input", "{provider} rejected the arguments: " + ", ".join(faults) + ".")
     return None
 

@@ -7,7 +7,8 @@ Budgets are per method, workspace and app, and never told in headers, only by a 
 conversations.list and users.list allow 20 calls a minute, chat.update, chat.delete and reactions.add 50, users.info and
 the methods for files 100, chat.postMessage about one a second in a channel. conversations.history and
 conversations.replies allow 50 a minute, but commercially distributed apps outside the Marketplace 1 a minute with at
-most 15 messages: so no page here is longer than that.
+most 15 messages: so no page here is longer than that. Which kind an app is cannot be seen; budgets begin with 50, and
+refusals teach the rest. The budget of a channel is not declared: the channel stands in the form, not in the path.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,17 @@ from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field
 
-from clew import Api, Bearer, Connector, CursorPages, From, errors, schemes
+from clew import Api, Bearer, Connector, CursorPages, From, Limit, errors, schemes
+from clew.connectors.webhooks.messages import SLACK
 
-from ..webhooks.messages import SLACK
 from .rules import ERRORS
+
+TIERS: Mapping[int, tuple[str, ...]] = {
+    20: ("search.messages", "conversations.list", "users.list"),
+    50: ("conversations.history", "conversations.replies", "chat.update", "chat.delete", "reactions.add"),
+    100: ("users.info", "files.getUploadURLExternal", "files.completeUploadExternal"),
+}
+"""Calls a minute, by the lowest number of each tier: https://docs.slack.dev/apis/web-api/rate-limits"""
 
 slack = Connector(
     "slack",
@@ -66,6 +74,11 @@ slack = Connector(
         Bearer(help="https://api.slack.com/apps (OAuth & Permissions: xoxb-…, or xoxp-… to search as a person)"),
     ),
     pages=CursorPages(cursor="response_metadata.next_cursor", items="messages"),
+    rate_limits=tuple(
+        Limit(name=method, amount=calls, per=60, paths=(f"/{method}",))
+        for calls, methods in TIERS.items()
+        for method in methods
+    ),
     errors=ERRORS,
     webhooks=SLACK,
     docs="https://docs.slack.dev/apis/web-api",

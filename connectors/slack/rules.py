@@ -83,11 +83,12 @@ ERRORS = ErrorMap(
             message="the workspace does not allow this upload at {provider}.",
             next_step="Ask an administrator of the workspace, or post the content as a message.",
         ),
-        Rule(code="quota_exhausted", status=ANY, codes="storage_limit_reached"),
+        Rule(code="quota_exhausted", status=ANY, codes="storage_limit_reached message_limit_exceeded"),
         Rule(
             code="permission",
             status=ANY,
             codes="no_permission not_allowed_token_type restricted_action* ekm_access_denied access_denied "
+            "enterprise_is_restricted accesslimited "
             "user_is_restricted team_access_not_granted team_added_to_org user_is_bot user_is_ultra_restricted "
             "not_allowed paid_teams_only cannot_dm_bot is_bot messages_tab_disabled slack_connect_* "
             "two_factor_setup_required",

@@ -1,5 +1,7 @@
 """Clouds, and the suites of their owners."""
 
+from dataclasses import replace
+
 from clew import webhooks
 
 _SNS_HOST = r"sns\.[a-z0-9-]{3,32}\.amazonaws\.com(?:\.cn)?"
@@ -85,6 +87,7 @@ _TOKENS = webhooks.Jwt(
     issuer=r"https://sts\.windows\.net/[0-9a-f-]+/|https://login\.microsoftonline\.com/[0-9a-f-]+/v2\.0",
     claims={"azp|appid": "0bf30f3b-4a52-48df-9a82-234910c4a086"},
 )
+_BESIDE = replace(_TOKENS, named=False)
 _VALIDATION = webhooks.Handshake(
     name="validationToken",
     when={"query:validationToken": ".+"},
@@ -96,10 +99,15 @@ _VALIDATION = webhooks.Handshake(
 GRAPH = webhooks.Scheme(
     name="microsoft-graph",
     title="Microsoft Graph",
-    proof=webhooks.SharedSecret(place="json:value[*].clientState"),
+    # Notifications with data bring tokens, and are judged by them alone. An application's id is no secret: it must not
+    # count as a clientState, so here only a setting names it.
+    proof=(
+        webhooks.SharedSecret(place="json:value[*].clientState", when={"json:validationTokens[0]": ""}),
+        _BESIDE,
+    ),
     event_type=("json:value[0].changeType", "json:value[0].lifecycleEvent"),
     handshakes=(_VALIDATION,),
-    secret="the subscription's clientState",
+    secret='the subscription\'s clientState; {"audience": "the application\'s id"} for notifications with data',
     source="learn.microsoft.com/graph/change-notifications-delivery-webhooks",
 )
 OKTA = webhooks.Scheme(

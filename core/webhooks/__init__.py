@@ -20,11 +20,12 @@
 that publish them, by a function that it is given.
 """
 
+from clew.core.webhooks.answering import Answer, answer
 from clew.core.webhooks.attempts import Known, Proof
 from clew.core.webhooks.declared import declare
 from clew.core.webhooks.delivery import Delivery, Refused
 from clew.core.webhooks.event import Event, Refusal
-from clew.core.webhooks.handshakes import Answer, Handshake, answer
+from clew.core.webhooks.handshakes import Handshake
 from clew.core.webhooks.keyplaces import KeyUrl
 from clew.core.webhooks.keyring import Fetch, KeyRing
 from clew.core.webhooks.scheme import Scheme

@@ -1,7 +1,7 @@
 """What a proof is tried with, and what it found."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from clew.core.webhooks.delivery import Delivery, Refused, RefusedError
@@ -39,7 +39,7 @@ class Proven:
 
     secret: int | None
     signed_at: float | None = None
-    claims: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    claims: Mapping[str, Any] | None = None
 
 
 @runtime_checkable

@@ -5,10 +5,10 @@ stand beside the scheme's: `{"kind": "hmac", "signature": "X-Signature", "prefix
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
@@ -64,7 +64,7 @@ def _made(kind: type[Any], data: Any, **more: Any) -> Any:
     found = as_object(data)
     if found is None:
         raise ConfigurationError(f"{kind.__name__} is declared as an object, not {data!r:.40}.")
-    hints = get_type_hints(kind, localns={"Handshake": Handshake})
+    hints = get_type_hints(kind)
     declared = {field.name: hints[field.name] for field in fields(kind) if field.init}
     values: dict[str, Any] = {}
     for key, value in found.items():
@@ -99,8 +99,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is UnionType:
         return any(_fits(value, each) for each in choices)
     if origin is tuple:
-        items: tuple[Any, ...] = value if isinstance(value, tuple) else (None,)
-        return all(_fits(each, choices[0]) for each in items)
+        return isinstance(value, tuple) and all(_fits(each, choices[0]) for each in cast("Sequence[Any]", value))
     if origin is Mapping:
         keyed = as_object(value)
         return keyed is not None and all(isinstance(each, str) for each in keyed.values())
@@ -109,7 +108,7 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def _unknown(key: str, known: Any) -> str:
+def _unknown(key: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(known))}."
     return f"a webhook scheme has no field {key!r}. {hint}"

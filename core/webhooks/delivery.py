@@ -49,13 +49,17 @@ class RefusedError(Exception):
         self.url = url
 
 
+_NONE: frozenset[Any] = frozenset()
+_UNREAD = object()
+
+
 class Delivery:
     """One request: headers in their order, the raw body, the method, and the public URL as the sender saw it.
 
     Headers are pairs of text or of bytes (ISO 8859-1), as servers give them; names are compared without case.
     """
 
-    __slots__ = ("_form", "_headers", "_json", "_query", "_twice", "body", "method", "url")
+    __slots__ = ("_form", "_headers", "_json", "_query", "_raw", "_twice", "body", "method", "url")
 
     def __init__(
         self,
@@ -65,31 +69,36 @@ class Delivery:
         method: str = "POST",
         url: str = "",
     ) -> None:
-        pairs = [pair if isinstance(pair[0], str) else _decoded(pair) for pair in headers]
-        self._headers: dict[str, str] = {name.lower(): value for name, value in pairs}
-        self._twice = _repeated(pairs) if len(self._headers) < len(pairs) else frozenset[str]()
+        pairs: list[tuple[Any, Any]] = list(headers)
+        self._headers: dict[Any, Any] = {name.lower(): value for name, value in pairs}
+        self._raw = bool(pairs) and isinstance(pairs[0][0], bytes)
+        self._twice = _repeated(pairs) if len(self._headers) < len(pairs) else _NONE
         self.body = body
         self.method = method
         self.url = url
-        self._json: Any = self
+        self._json: Any = _UNREAD
         self._form: list[tuple[str, str]] | None = None
         self._query: list[tuple[str, str]] | None = None
 
     def header(self, name: str) -> str | None:
         """The value of a header, whose name is given in lower case. Raises `RefusedError` when it is there twice."""
-        if name in self._twice:
+        wanted: Any = name.encode() if self._raw else name
+        if self._twice and wanted in self._twice:
             raise RefusedError(Refused.AMBIGUOUS, f"the header {name} is there more than once")
-        return self._headers.get(name)
+        value = self._headers.get(wanted)
+        return value.decode("latin-1") if isinstance(value, bytes) else value
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers by lower-case name; of one that is there several times, the last."""
-        return dict(self._headers)
+        if not self._raw:
+            return dict(self._headers)
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers.items()}
 
     @property
     def json(self) -> Any:
         """The body as JSON, or `MISSING` when it is none."""
-        if self._json is self:
+        if self._json is _UNREAD:
             try:
                 self._json = from_json(self.body, allow_inf_nan=False)
             except ValueError:
@@ -125,11 +134,7 @@ class Delivery:
         return self._query
 
 
-def _decoded(pair: tuple[Any, Any]) -> tuple[str, str]:
-    return pair[0].decode("latin-1"), pair[1].decode("latin-1")
-
-
-def _repeated(pairs: Iterable[tuple[Any, Any]]) -> frozenset[str]:
+def _repeated(pairs: list[tuple[Any, Any]]) -> frozenset[Any]:
     names = [name.lower() for name, _ in pairs]
     return frozenset(name for name in names if names.count(name) > 1)
 

@@ -2,43 +2,81 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from clew.core.fields import MISSING
+from clew.core.webhooks.attempts import Proof, Proven
 from clew.core.webhooks.delivery import Delivery, Refused
+from clew.core.webhooks.scheme import Scheme
 
 SEAL = object()
 """Known to `verify` alone: nobody makes an event of a delivery that was not verified."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Event:
-    """The verified content of a delivery. Only `verify` makes one.
+    """The verified content of a delivery. Only `verify` makes one."""
 
-    `secret` is the position of the secret that matched (0: the first; `None`: a key that the provider publishes), so
-    that an operator sees when an old one is no longer used. `delivery_id` is the sender's id, which its retries repeat;
-    where `id_is_signed` is false somebody who copied the delivery can change it, and `body_hash` tells copies apart as
-    well. `type` is the sender's word for what happened. `signed_at` is in seconds since 1970. `replayable_for` is how
-    many seconds a copy would be accepted for; `None` means for ever.
-    """
+    __slots__ = ("_proof", "_proven", "_scheme", "delivery")
 
-    scheme: str
-    delivery: Delivery
-    secret: int | None
-    delivery_id: str | None
-    id_is_signed: bool
-    type: str | None
-    signed_at: float | None
-    replayable_for: float | None
-    claims: Mapping[str, Any]
-    seal: InitVar[object]
-    covers_body: bool = True
-    _nothing: None = field(default=None, init=False, repr=False)
-
-    def __post_init__(self, seal: object) -> None:
+    def __init__(self, scheme: Scheme, proof: Proof, proven: Proven, delivery: Delivery, seal: object) -> None:
         if seal is not SEAL:
             raise TypeError("an Event is made by verify() alone")
+        self._scheme = scheme
+        self._proof = proof
+        self._proven = proven
+        self.delivery = delivery
+
+    def __repr__(self) -> str:
+        return f"Event({self.scheme!r}, type={self.type!r}, delivery_id={self.delivery_id!r})"
+
+    @property
+    def scheme(self) -> str:
+        """The name of the scheme."""
+        return self._scheme.name
+
+    @property
+    def secret(self) -> int | None:
+        """Which secret matched (0: the first), so that an operator sees when an old one is no longer used; `None` for
+        a key that the provider publishes."""
+        return self._proven.secret
+
+    @property
+    def signed_at(self) -> float | None:
+        """When it was signed (seconds since 1970), if it says so."""
+        return self._proven.signed_at
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """The claims of a token."""
+        return self._proven.claims or {}
+
+    @property
+    def replayable_for(self) -> float | None:
+        """How many seconds a copy would be accepted for; `None` means for ever."""
+        return self._proof.replayable_for
+
+    @property
+    def covers_body(self) -> bool:
+        """Is the body signed? Where it is not, ask the provider before acting on it."""
+        return self._proof.covers_body
+
+    @property
+    def delivery_id(self) -> str | None:
+        """The sender's id, which its retries repeat."""
+        return self._scheme.first_id(self.delivery)[1]
+
+    @property
+    def id_is_signed(self) -> bool:
+        """Is the id covered by the signature? If not, somebody who copied the delivery can change it; `body_hash`
+        tells copies apart as well."""
+        place, _ = self._scheme.first_id(self.delivery)
+        return place is not None and self._scheme.signs(place)
+
+    @property
+    def type(self) -> str | None:
+        """The sender's word for what happened."""
+        return self._scheme.first_type(self.delivery)
 
     @property
     def body(self) -> bytes:

@@ -2,14 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from clew.core.errors import ConfigurationError
 from clew.core.webhooks.attempts import Proof
-from clew.core.webhooks.delivery import Reader, reader
-
-if TYPE_CHECKING:
-    from clew.core.webhooks.handshakes import Handshake
+from clew.core.webhooks.delivery import Delivery, Reader, reader
+from clew.core.webhooks.handshakes import Handshake
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 
@@ -28,12 +25,13 @@ class Scheme:
     title: str = ""
     delivery_id: str | tuple[str, ...] = ()
     event_type: str | tuple[str, ...] = ()
-    handshakes: "tuple[Handshake, ...]" = ()
+    handshakes: tuple[Handshake, ...] = ()
     secret: str = "the signing secret"  # noqa: S105 - words for people
     source: str = ""
     proofs: tuple[Proof, ...] = field(default=(), init=False, repr=False, compare=False)
     _ids: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
     _types: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
+    _headers: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -42,18 +40,29 @@ class Scheme:
         if not proofs:
             raise ConfigurationError(f"webhook scheme {self.name} has no proof.")
         object.__setattr__(self, "proofs", proofs)
-        object.__setattr__(self, "_ids", tuple(map(reader, _several(self.delivery_id))))
-        object.__setattr__(self, "_types", tuple(map(reader, _several(self.event_type))))
+        ids, types = _several(self.delivery_id), _several(self.event_type)
+        object.__setattr__(self, "_ids", tuple(map(reader, ids)))
+        object.__setattr__(self, "_types", tuple(map(reader, types)))
+        # What stands in the body is found once; fields of a form and headers may be there twice.
+        twice = [place for place in (*ids, *types) if not place.startswith("json:")]
+        object.__setattr__(self, "_headers", tuple(map(reader, twice)))
 
-    @property
-    def ids(self) -> tuple[Reader, ...]:
-        """What reads the delivery id."""
-        return self._ids
+    def check_names(self, delivery: Delivery) -> None:
+        """Raise `RefusedError` when a header that names the delivery or its type is there twice."""
+        for read in self._headers:
+            read(delivery)
 
-    @property
-    def types(self) -> tuple[Reader, ...]:
-        """What reads the event type."""
-        return self._types
+    def first_id(self, delivery: Delivery) -> tuple[str | None, str | None]:
+        """The place of the delivery's id, and the id."""
+        for place, read in zip(_several(self.delivery_id), self._ids, strict=True):
+            found = read(delivery)
+            if found:
+                return place, found
+        return None, None
+
+    def first_type(self, delivery: Delivery) -> str | None:
+        """The type of the event."""
+        return next(filter(None, (read(delivery) for read in self._types)), None)
 
     @property
     def covers_body(self) -> bool:

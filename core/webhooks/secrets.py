@@ -22,7 +22,7 @@ PUBLIC = ("-----BEGIN", "whpk_")
 """How public keys begin. As the key of an HMAC they would let everybody sign."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Given:
     """The entries, sorted: `texts` (never empty ones), `settings`."""
 
@@ -36,7 +36,7 @@ def sort(secrets: Iterable[Secret]) -> Given:
     settings: dict[str, str] = {}
     for each in secrets:
         text = each.reveal()
-        found = _settings(text) if text.lstrip()[:1] == "{" else None
+        found = _settings(text) if "{" in text and text.lstrip()[:1] == "{" else None
         if found is not None:
             settings |= found
         elif text.strip():
@@ -116,7 +116,8 @@ def decoded(text: str, encoding: Encoding) -> bytes:
         if encoding == "hex":
             return bytes.fromhex(text) if text.isalnum() else _no()
         if encoding == "base64":
-            return base64.b64decode(text, validate=True)
+            found = base64.b64decode(text, validate=True)
+            return found if base64.b64encode(found) == text.encode() else _no()
         return unpadded(text.rstrip("="))
     except ValueError:
         raise RefusedError(Refused.MALFORMED, f"the signature is not {encoding}") from None

@@ -115,8 +115,8 @@ class _Signed:
         text = self._signature(delivery)
         if text is None:
             raise RefusedError(Refused.NO_SIGNATURE, f"there is no {self.signature}")
-        found = [each for each in items(text, self.separator, self.prefix) if each]
-        if not found:
+        found = items(text, self.separator, self.prefix)
+        if not found or "" in found:
             begins = f" that begins with {self.prefix}" if self.prefix else ""
             raise RefusedError(Refused.NO_SIGNATURE, f"{self.signature} holds no signature{begins}")
         if len(found) > _MOST_SIGNATURES:
@@ -127,12 +127,12 @@ class _Signed:
         """What may have been signed: one text, or one for each way the sender may have written the URL."""
         if self._bare:
             return [delivery.body]
-        filling = Filling(delivery, delivery.url, timestamp, "", secret, given.settings)
-        if self._id is not None:
-            found = self._id(delivery)
-            if found is None:
-                raise RefusedError(Refused.MALFORMED, f"there is no {self.id}, which is signed")
-            filling.id = found
+        found = "" if self._id is None else self._id(delivery)
+        if found is None:
+            raise RefusedError(Refused.MALFORMED, f"there is no {self.id}, which is signed")
+        if self._template.is_simple:
+            return [self._template.join(delivery.body, to_bytes(timestamp), to_bytes(found))]
+        filling = Filling(delivery, delivery.url, timestamp, found, secret, given.settings)
         if "url" not in self._template.uses:
             return [self._template.fill(filling)]
         contents: list[bytes] = []
@@ -184,7 +184,9 @@ class Hmac(_Signed):
         texts = attempt.texts()
         given = self.signatures(delivery)
         timestamp = "" if self.timestamp is None else self.timestamp.read(delivery)
-        candidates = [to_bytes(each.lower() if self.any_case else each) for each in given]
+        candidates = [to_bytes(each) for each in given]
+        if self.any_case:
+            candidates = [each.lower() for each in candidates]
         number = self._matching(attempt, texts, timestamp, candidates)
         return Proven(number, self._checked(attempt, timestamp))
 
@@ -269,14 +271,17 @@ class PublicKey(_Signed):
             raise RefusedError(Refused.MISMATCH, f"{self.names} is none of those that are configured")
 
     def _texts(self, attempt: Attempt) -> tuple[str, ...]:
-        texts = attempt.texts() if not attempt.given.settings else attempt.given.texts
         if self.certificate is not None:
+            if not attempt.given.settings:
+                attempt.texts()
             return self.certificate.keys(attempt)
-        if self.key_prefix:
-            texts = tuple(each for each in texts if each.startswith((self.key_prefix, *PUBLIC)))
-            if not texts:
-                raise RefusedError(Refused.BAD_SECRET, f"no configured key begins with {self.key_prefix}")
-        return texts
+        texts = attempt.texts()
+        if not self.key_prefix:
+            return texts
+        fitting = tuple(each for each in texts if each.startswith((self.key_prefix, *PUBLIC)))
+        if not fitting:
+            raise RefusedError(Refused.BAD_SECRET, f"no configured key begins with {self.key_prefix}")
+        return fitting
 
     def _matching(self, texts: tuple[str, ...], name: str, contents: list[bytes], given: list[bytes]) -> int:
         wrong: RefusedError | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import quote
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_object
@@ -33,6 +34,8 @@ class _Draft:
         if not colon:
             former = self.headers.get(place)
             self.headers[place] = value if former is None else former + value
+        elif kind == "query":
+            self.url += f"{'&' if '?' in self.url else '?'}{name}={quote(value)}"
         elif kind == "json" and name.replace(".", "").replace("_", "").replace("-", "").isalnum():
             self._put_json(name.split("."), value)
         else:

@@ -44,7 +44,8 @@ class Jwt:
     and a claim whose pattern's setting is not configured is not looked at. `body_hash` is the claim that holds the hash
     of the body, `query_hash` the one that holds Atlassian's hash of the request. `max_age` is in seconds since `iat`.
     A secret that is no key names the audience or, with an @, the setting `email`. `pins` are settings that must be
-    configured when the keys are the provider's published ones, with which it signs for others as well.
+    configured when the keys are the provider's published ones, with which it signs for others as well. `named=False`:
+    only settings name the audience, because the secrets are those of another way beside this one.
     """
 
     place: str = "Authorization"
@@ -60,6 +61,7 @@ class Jwt:
     query_hash: str = ""
     max_age: float | None = None
     pins: tuple[str, ...] = ()
+    named: bool = True
     when: Mapping[str, str] = field(default_factory=dict[str, str])
     _condition: Condition = field(default_factory=Condition, init=False, repr=False, compare=False)
 
@@ -204,7 +206,7 @@ class Jwt:
 
     def _settings(self, attempt: Attempt) -> dict[str, str]:
         settings = dict(attempt.given.settings)
-        if not self.symmetric:
+        if self.named and not self.symmetric:
             for text in attempt.given.texts:
                 if not is_key(text):
                     settings.setdefault("email" if "@" in text else "audience", text)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from clew.core.secret import Secret
 from clew.core.webhooks.attempts import Attempt, Known, Proof, Proven, nothing_known
-from clew.core.webhooks.delivery import Delivery, Reader, Refused, RefusedError
+from clew.core.webhooks.delivery import Delivery, Refused, RefusedError
 from clew.core.webhooks.event import SEAL, Event, Refusal
-from clew.core.webhooks.scheme import Scheme, _several
+from clew.core.webhooks.scheme import Scheme
 from clew.core.webhooks.secrets import sort
 
 
@@ -57,42 +57,22 @@ def _verified(scheme: Scheme, attempt: Attempt) -> Event:
     if len(scheme.proofs) == 1:
         proof = scheme.proofs[0]
         return _event(scheme, proof, proof.prove(attempt), attempt.delivery)
-    ways = [each for each in scheme.proofs if each.applies(attempt.delivery)]
-    if not ways:
-        attempt.texts()
-        raise RefusedError(Refused.NO_SIGNATURE, "there is no signature of a kind that this scheme knows")
     first: RefusedError | None = None
-    for proof in ways:
+    for proof in scheme.proofs:
+        if not proof.applies(attempt.delivery):
+            continue
         try:
             return _event(scheme, proof, proof.prove(attempt), attempt.delivery)
         except RefusedError as refused:
             # A way whose secret is of the other kind says the least.
             if first is None or first.code is Refused.BAD_SECRET:
                 first = refused
-    assert first is not None
+    if first is None:
+        attempt.texts()
+        raise RefusedError(Refused.NO_SIGNATURE, "there is no signature of a kind that this scheme knows")
     raise first
 
 
 def _event(scheme: Scheme, proof: Proof, proven: Proven, delivery: Delivery) -> Event:
-    number, delivery_id = _first(scheme.ids, delivery)
-    return Event(
-        scheme=scheme.name,
-        delivery=delivery,
-        secret=proven.secret,
-        delivery_id=delivery_id,
-        id_is_signed=number is not None and scheme.signs(_several(scheme.delivery_id)[number]),
-        type=_first(scheme.types, delivery)[1],
-        signed_at=proven.signed_at,
-        replayable_for=proof.replayable_for,
-        claims=proven.claims,
-        covers_body=proof.covers_body,
-        seal=SEAL,
-    )
-
-
-def _first(readers: tuple[Reader, ...], delivery: Delivery) -> tuple[int | None, str | None]:
-    for number, read in enumerate(readers):
-        found = read(delivery)
-        if found:
-            return number, found
-    return None, None
+    scheme.check_names(delivery)
+    return Event(scheme, proof, proven, delivery, SEAL)

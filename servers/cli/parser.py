@@ -25,8 +25,8 @@ def build() -> Parser:
     _add_catalog(commands)
     _add_serving(commands)
     add_auth(commands)
-    add_webhooks(commands)
     add_writes(commands)
+    add_webhooks(commands)
     _add_explain(commands)
     _add_rest(commands)
     return parser

@@ -48,6 +48,11 @@ def add_webhooks(commands: Commands) -> None:
         "clew webhooks send stripe --event charge.failed --secret-file secret.txt --to http://127.0.0.1:8000/webhooks",
         more="For trying a receiver without a tunnel. Ends with 1 when the receiver does not answer with success.",
     )
+    schemes = add(
+        verbs, "schemes", "listing_schemes:list_schemes", "show how providers sign", "clew webhooks schemes",
+    )  # fmt: skip
+    schemes.add_argument("--markdown", action="store_true", help="as the table of docs/events.md")
+
     send.add_argument("scheme", metavar="NAME", help="a connector, a named scheme, or a file that declares one")
     send.add_argument("--event", metavar="TYPE", default="clew.test", help="the type of the event")
     send.add_argument("--body", metavar="FILE", help="the body instead of a sample; - is stdin")

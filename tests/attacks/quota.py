@@ -63,6 +63,10 @@ class Measured:
             f"{self.answers:8d}  {dict(self.codes)}"
         )
 
+    def cells(self) -> list[str]:
+        """As the documentation shows it."""
+        return [f"{self.goodput:.3f}", f"{self.refused:.4f}", f"{self.fairness:.3f}", f"{self.p99:.2f} s"]
+
 
 ROWS = (
     Row("strict bucket 50/s", {}, [STRICT], 50, 50),
@@ -239,16 +243,25 @@ class Stage:
 
 
 def main() -> None:
-    """Print the table: `quota.py [seconds] [store] [part of a row's name]`."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 30.0
-    stores = [sys.argv[2]] if len(sys.argv) > 2 else ["sqlite", "redis"]
-    part = sys.argv[3] if len(sys.argv) > 3 else ""
+    """Print the table: `quota.py [seconds] [store] [part of a name]`; `--write` puts it into the documentation."""
+    words = [word for word in sys.argv[1:] if word != "--write"]
+    seconds = float(words[0]) if words else 30.0
+    stores = [words[1]] if len(words) > 1 else ["sqlite", "redis"]
+    part = words[2] if len(words) > 2 else ""
+    lines: list[list[str]] = []
     head = "".join(f"{name:>9s}" for name in ("goodput", "429", "fairness", "p99 s", "max s", "answers"))
     print(f"{'row':36s} {'store':7s}{head}")
     for row in ROWS:
         for store in stores:
             if part in row.name:
-                print(f"{row.name:36s} {store:7s} {run(row, store, seconds)}", flush=True)
+                seen = run(row, store, seconds)
+                print(f"{row.name:36s} {store:7s} {seen}", flush=True)
+                lines.append([row.name, store, *seen.cells()])
+    if "--write" in sys.argv:
+        sys.path.insert(0, str(HERE.parent.parent))
+        from tests.attacks.pages import put
+
+        put("quota", ("row", "store", "goodput", "429 per answer", "fairness", "wait p99"), lines)
 
 
 if __name__ == "__main__":

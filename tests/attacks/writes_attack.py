@@ -8,8 +8,8 @@ journal's word is held against what Acme did.
 
 The workflow pays, comments and opens a ticket; its faults hit any of the three.
 
-duplicates: changes beyond the first. lost: the journal says applied and Acme did nothing, or not_applied and Acme did it. no row:
-the process was killed before its write was in the journal, and Acme did nothing.
+duplicates: changes beyond the first. lost: the journal says applied and Acme did nothing, or not_applied and Acme did
+it. no row: the process was killed before its write was in the journal, and Acme did nothing.
 """
 
 import argparse

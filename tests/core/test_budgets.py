@@ -1,6 +1,9 @@
 """The arithmetic of budgets, against brute force: whatever is asked for, no quota is exceeded."""
 
+import heapq
+import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -333,3 +336,28 @@ def test_what_stands_can_be_told() -> None:
     assert standing(Terms("concurrency", 3), Level(leases={"a": 1001.0, "b": 999.0}), 1000.0) == 2
     assert standing(LEARNED, Level(), 1000.0) is None
     assert standing(LEARNED, Level(left=-4, ends=1010.0), 1000.0) == 0
+
+
+@pytest.mark.parametrize("kind", ["fixed", "sliding"])
+@pytest.mark.parametrize("latency", [0.005, 0.06])
+def test_answers_out_of_order_do_not_end_a_window_early(kind: Any, latency: float) -> None:
+    """32 callers on 500 in 10 s; every answer says what is left, and overtakes others on its way."""
+    chance = random.Random(7)
+    terms, level = Terms.of(Limit(amount=500, per=10, kind=kind)), Level()
+    events: list[tuple[float, int, float | None]] = [(1000.0 + number * 1e-4, number, None) for number in range(32)]
+    began, used, sent, number = 0.0, 0, 0, 32
+    while events[0][0] <= 1030.0:
+        now, _, mark = heapq.heappop(events)
+        number += 1
+        if mark is None:
+            at = book(terms, level, now, margin=0.06)
+            heapq.heappush(events, (at + chance.uniform(0.001, latency), number, level.total))
+            continue
+        if now >= began + 10:
+            began, used = now, 0
+        used += 1
+        sent += 1
+        assert used <= 500
+        learn(terms, level, News("", 500 - used, began + 10 - now, 500.0), mark, now)
+        heapq.heappush(events, (now + chance.uniform(0.001, latency), number, None))
+    assert sent >= 0.985 * 1500

@@ -14,8 +14,8 @@ from clew.core.connector import Connector
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError, ProviderDownError, RateLimitError
 from clew.core.limit_sqlite import SqliteStore
-from clew.core.limit_store import MemoryStore
-from clew.core.limiter import Declared, Jitter, Limiter, Pass, Sending
+from clew.core.limit_store import MemoryStore, Taken
+from clew.core.limiter import Declared, Jitter, Limiter, Pass, Sending, Turn
 from clew.core.limits import Limit, RateLimitHeaders, object_of
 
 pytestmark = pytest.mark.anyio
@@ -325,3 +325,17 @@ async def test_a_shared_file_serves_as_well(tmp_path: Path) -> None:
         await store.change("a", LEARNED, fail)
     await acme.enter()
     await store.close()
+
+
+async def test_in_a_queue_a_process_pauses_before_it_asks_again() -> None:
+    now, slept = [100.0], list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    turn = Turn()
+    for wait in (1.0, 0.05, 0.0):
+        async with turn.mine(lambda: now[0], sleep):
+            turn.took(Taken(True, wait), now[0])
+    assert slept == [pytest.approx(0.02)]

@@ -304,3 +304,13 @@ def test_a_fault_behind_a_success_status_leaves_a_write_open(safe: bool, outcome
     error = judged(answer(200, {"success": False, "message": "the request timed out"}), safe=safe)
     assert error.outcome is outcome
     assert error.code is (Code.TRANSIENT if safe else Code.OUTCOME_UNKNOWN)
+
+
+def test_a_rule_behind_results_of_a_change_leaves_the_outcome_open() -> None:
+    limited = Rule(code="rate_limited", status=200, body={"errors[*].extensions.code": "LIMIT"})
+    partly = {"data": {"a": {"id": 1}, "b": None}, "errors": [{"message": "m", "extensions": {"code": "LIMIT"}}]}
+    error = judged(answer(200, partly, method="POST"), limited, safe=False)
+    assert (error.code, error.outcome, error.retry) == (Code.RATE_LIMITED, Outcome.UNKNOWN, Retry.NO)
+    assert judged(answer(200, partly), limited).outcome is Outcome.NOT_APPLIED
+    nothing = {**partly, "data": None}
+    assert judged(answer(200, nothing, method="POST"), limited, safe=False).outcome is Outcome.NOT_APPLIED

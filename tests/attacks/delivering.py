@@ -76,7 +76,8 @@ class Receiver:
         command = [sys.executable, str(HERE / "receiver_process.py"), json.dumps(plan)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.ready = threading.Event()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
@@ -87,6 +88,9 @@ class Receiver:
         """`kill -9`."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        self._listening.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
 @dataclass
@@ -109,8 +113,6 @@ class Fleet:
     def __exit__(self, *exc: object) -> None:
         for receiver in self.receivers:
             receiver.kill()
-            assert receiver.process.stdout is not None
-            receiver.process.stdout.close()
 
     def _start(self) -> Receiver:
         return Receiver({"home": str(self.home), "database": self.database, "port": self.port, "lease": self.lease})

@@ -6,6 +6,7 @@ signature, and only then the database. What a provider is told says nothing abou
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,12 @@ not keep everybody else out."""
 SMALL_BODY = 64 * 1024
 BODY_SECONDS = 10.0
 """Seconds that a body may take."""
+
+_CALM = 50
+"""Forgeries a second that are answered at once; the answers to more of them are held back for `_HOLD_SECONDS`, `_HELD`
+at a time, so that a flood waits for itself and not good deliveries for the flood."""
+_HOLD_SECONDS = 0.5
+_HELD = 512
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -66,6 +73,9 @@ class Receiver:
         self._intake = intake
         self._most_body = most_body
         self._held = 0
+        self._second = 0
+        self._forgeries = 0
+        self._holding = 0
         self.refused: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,6 +83,8 @@ class Receiver:
         answer = await self._answer(scope, receive)
         if answer.why:
             self.refused[answer.why] = self.refused.get(answer.why, 0) + 1
+        if answer.status in (401, 404):
+            await self._hold_back()
         headers = [
             (b"content-type", answer.media_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
@@ -81,6 +93,19 @@ class Receiver:
         ]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
+
+    async def _hold_back(self) -> None:
+        """Let a forger wait when there are many."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._forgeries = second, 0
+        self._forgeries += 1
+        if self._forgeries > _CALM and self._holding < _HELD:
+            self._holding += 1
+            try:
+                await asyncio.sleep(_HOLD_SECONDS)
+            finally:
+                self._holding -= 1
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         if scope["method"] not in ("POST", "GET", "HEAD"):

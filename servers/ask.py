@@ -71,6 +71,11 @@ class McpHost:
         """A progress notification, when the caller asked for them."""
         await self._context.session.report_progress(0, None, message)
 
+    @property
+    def continues(self) -> bool:
+        """Does this call come back with an answer to a question of ours? The boundary has checked the seal."""
+        return bool(self._params.request_state)
+
     async def visit(self, url: str, message: str) -> bool:
         """Offer a link to the person (URL mode), where the host can; True when the person has opened it."""
         if not self._can_open():

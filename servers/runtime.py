@@ -26,7 +26,7 @@ from clew.core.call import Call, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.deadline import Deadline
-from clew.core.errors import ActionRequiredError, ConfigurationError, TransientError
+from clew.core.errors import ActionRequiredError, AlreadyDoneError, ConfigurationError, TransientError
 from clew.core.host import Host, SilentHost
 from clew.core.inbox import Inbox
 from clew.core.joining import Joining
@@ -164,6 +164,11 @@ class Runtime:
             if "accepted" in result:
                 await self.waiting.accepted(call)
             return result
+        except AlreadyDoneError as error:
+            # The person was faster than the host: the call that comes back with the answer finds its own write done.
+            if error.result is None or not getattr(call.host, "continues", False):
+                raise
+            return dict(error.result)
         except ActionRequiredError as error:
             return await self.waiting.person(call, error, call.host, seconds=deadline or self.settings.deadline)
         finally:

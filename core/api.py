@@ -28,6 +28,7 @@ from clew.core.response import Response
 if TYPE_CHECKING:
     import httpx
 
+    from clew.core.mail.api import MailApi
     from clew.core.wire import Trail, Wire
     from clew.core.writing import Writing
 
@@ -177,6 +178,13 @@ class Api:
         request = httpx.Request("POST", url, headers={"content-type": "application/octet-stream"}, content=content)
         attempt = Attempt("POST", "(upload)")
         await wire.exchange(Exchange(request, attempt, True, self._deadline, self._host, self._trail))
+
+    @property
+    def mail(self) -> "MailApi":
+        """The mailbox and the submission server of a connection whose connector has `base_url="mail://account"`."""
+        from clew.core.mail.api import MailApi
+
+        return MailApi(self._wire, self._deadline, self._trail, self._effect, self._host)
 
     def reference(self, reference: str) -> None:
         """Say what the provider calls the object that this write makes or changes, so that an event can name it."""

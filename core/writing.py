@@ -49,14 +49,15 @@ class Writing(Settling):
             return
         async with self._opening:
             if self.row is None:
-                self.row = await self._opened(State.INTENDED if safe else State.SENT)
+                first = safe or self._reference is not None  # a reference must be in the row before anything leaves
+                self.row = await self._opened(State.INTENDED if first else State.SENT)
                 self._hold()
-            elif not safe and (self.row.state is State.INTENDED or not self._flushed):
+            if not safe and (self.row.state is State.INTENDED or not self._flushed):
                 if not await self.journal.mark_sent(self.row, self._reference):
                     raise self._late()
                 self.row = replace(self.row, state=State.SENT, reference=self._reference or self.row.reference)
                 self._held()
-            self._flushed = True
+            self._flushed = self._flushed or not safe
             self.sent = self.sent or not safe
 
     def hear(self, headers: Mapping[str, str]) -> None:

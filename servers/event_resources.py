@@ -46,15 +46,14 @@ class EventResources:
         if not self._names:
             return {}
         return {
-            "on_list_resources": self._list,
-            "on_read_resource": self._read,
             "on_subscribe_resource": self._subscribe,
             "on_unsubscribe_resource": self._unsubscribe,
             "on_subscriptions_listen": self._listen,
         }
 
-    async def _list(self, context: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
-        resources = [
+    def listed(self) -> list[types.Resource]:
+        """A resource for each connector that receives events."""
+        return [
             types.Resource(
                 uri=f"{PREFIX}{name}",
                 name=f"{name}-events",
@@ -64,22 +63,23 @@ class EventResources:
             )
             for name, title in sorted(self._names.items())
         ]
-        return types.ListResourcesResult(resources=resources)
 
-    async def _read(self, context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        name = self._known(str(params.uri))
+    async def read(self, uri: str) -> str | None:
+        """The newest events as JSON; None when `uri` names no connector that receives events."""
+        name = self._connector(uri)
+        if name is None:
+            return None
         events = [event for event in await self._inbox.list(limit=500) if self._is_mine(event, name)]
         lines = [
             {"id": each.id, "type": each.type, "state": each.state, "reference": each.reference}
             for each in events[:_SHOWN]
         ]
-        text = json.dumps({"events": lines}, separators=(",", ":"))
-        content = types.TextResourceContents(uri=params.uri, mime_type="application/json", text=text)
-        return types.ReadResourceResult(contents=[content])
+        return json.dumps({"events": lines}, separators=(",", ":"))
 
     async def _subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
         uri = str(params.uri)
-        self._known(uri)
+        if self._connector(uri) is None:
+            raise MCPError(types.INVALID_PARAMS, "Unknown resource.", {"uri": uri})
         sessions = self._subscribed.setdefault(uri, [])
         if context.session not in sessions:
             sessions.append(context.session)
@@ -98,11 +98,10 @@ class EventResources:
             sessions.remove(context.session)
         return types.EmptyResult()
 
-    def _known(self, uri: str) -> str:
+    def _connector(self, uri: str) -> str | None:
+        """The connector whose events `uri` names; None when it receives none."""
         name = uri.removeprefix(PREFIX)
-        if not uri.startswith(PREFIX) or name not in self._names:
-            raise MCPError(types.INVALID_PARAMS, "Unknown resource.", {"uri": uri})
-        return name
+        return name if uri.startswith(PREFIX) and name in self._names else None
 
     def _is_mine(self, event: StoredEvent, name: str) -> bool:
         where = event.connection

@@ -22,7 +22,8 @@ from clew.auth.refresh import Refresher
 from clew.auth.vault import Summary, Vault
 from clew.auth.webhook_secrets import receiving
 from clew.core.api import Api
-from clew.core.call import Call, Structured, Walk
+from clew.core.audit import Origin
+from clew.core.call import Call, Fit, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.deadline import Deadline
@@ -38,6 +39,7 @@ from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
 from clew.core.wire import Trail, Wire
 from clew.servers.event_tools import event_tools, names_for
+from clew.servers.evidence import Evidence, names, open_evidence, versions
 from clew.servers.settings import Settings
 from clew.servers.store import Store, open_events, open_limits, open_store
 from clew.servers.waiting import Waiting
@@ -69,6 +71,8 @@ class Runtime:
     waiting: Waiting
     account: str | None = None
     hears: frozenset[str] = frozenset()
+    evidence: Evidence | None = None
+    discover: bool = False
     state_key: bytes | None = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -88,21 +92,21 @@ class Runtime:
     async def open(
         cls,
         settings: Settings,
-        names: Sequence[str],
+        chosen: Sequence[str],
         *,
         policy: Policy | None = None,
         tools: Sequence[str] = (),
         account: str | None = None,
     ) -> AsyncGenerator["Runtime"]:
-        """Load the connectors `names` and everything they need. `tools` keeps only these tools or toolsets.
+        """Load the connectors `chosen` and everything they need. `tools` keeps only these tools or toolsets.
 
         Raises `ConfigurationError` for unknown connectors and tools, before anything is opened.
         """
         policy = policy or Policy(read_only=settings.read_only)
-        connectors = tuple(load(name) for name in dict.fromkeys(names))
+        connectors = tuple(load(name) for name in dict.fromkeys(chosen))
         only = tuple(tools) or settings.tools
-        chosen = tuple(each for each in only if each != "events")
-        offered = select_tools(connectors, policy=policy, only=chosen) if chosen or not only else {}
+        wanted = tuple(each for each in only if each != "events")
+        offered = select_tools(connectors, policy=policy, only=wanted) if wanted or not only else {}
         async with contextlib.AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings))
             refresher = Refresher(store.vault, await open_leases(store.database), minters=MINTERS)
@@ -116,6 +120,7 @@ class Runtime:
             if not only or "events" in only:
                 offered |= _event_tools(inbox, [each for each in connectors if each.name in hears], account, offered)
             joining = Joining(store.journal, inbox, {each.name: each for each in connectors})
+            evidence = await stack.enter_async_context(open_evidence(settings, store.database))
             yield cls(
                 settings,
                 connectors,
@@ -123,7 +128,7 @@ class Runtime:
                 store.vault,
                 refresher,
                 client,
-                Walk(policy, journal=store.journal),
+                Walk(policy, evidence, store.journal, begin=evidence.audit.begin, names=names(settings)),
                 store,
                 inbox,
                 joining,
@@ -131,6 +136,7 @@ class Runtime:
                 account,
                 frozenset(hears),
                 limiter=limiter,
+                evidence=evidence,
             )
 
     async def call(
@@ -141,8 +147,11 @@ class Runtime:
         host: Host | None = None,
         account: str | None = None,
         deadline: float | None = None,
+        origin: Origin | None = None,
+        fit: Fit | None = None,
     ) -> Structured:
-        """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds."""
+        """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds. `origin` is who calls, `fit`
+        makes the result as small as the caller can take."""
         bound = self.tools[name]
         known = await self._known(bound.connector, account)
         wire = self._wire(bound.connector, known)
@@ -155,6 +164,9 @@ class Runtime:
             host or SilentHost(),
             identity=known.facts.identity,
             granted=granted(known.facts),
+            origin=origin or Origin(),
+            versions=versions(bound.connector),
+            fit=fit,
         )
         if self.closing:
             raise TransientError("the server is shutting down; nothing was sent.")
@@ -219,7 +231,7 @@ class Runtime:
         place = self.place(connector)
         base_url = place.url(connector.schemes, connection, known.facts)
         wire = self.wires.get(connection)
-        if wire is None or wire.base_url != base_url.rstrip("/"):
+        if wire is None or (wire.base_url, wire.variables) != (base_url.rstrip("/"), known.facts.variables):
             authorizer = (
                 VaultAuthorizer(
                     connection, connector.schemes, self.vault, self.refresher, base_url=base_url, place=place
@@ -237,6 +249,7 @@ class Runtime:
                 self.retry,
                 self.notices,
                 retries=self.retries,
+                variables=known.facts.variables,
             )
         return self.wires[connection]
 

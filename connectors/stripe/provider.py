@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from clew import Api, Bearer, Connector, CursorPages, Limit, Version, errors, once, schemes
+from clew.connectors.webhooks.money import STRIPE
 
-from ..webhooks.money import STRIPE
 from .rules import ERRORS
 
 stripe = Connector(

@@ -7,6 +7,7 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clew.core.errors import ConfigurationError
@@ -36,6 +37,8 @@ def serve(arguments: Namespace) -> int:
         from clew.servers.http import parse_address
 
         parse_address(arguments.http)
+    if arguments.metrics:
+        settings = replace(settings, metrics=True)
     stopped, finished = asyncio.run(_serve(settings, arguments))
     code = 130 if stopped == signal.SIGINT else 0
     if not finished:
@@ -46,6 +49,7 @@ def serve(arguments: Namespace) -> int:
 
 
 async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, bool]:
+    from clew.servers.budget import warning
     from clew.servers.chores import chores
     from clew.servers.runtime import Runtime
 
@@ -55,6 +59,10 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,
         chores(runtime) as mailroom,
     ):
+        runtime.discover = arguments.discover
+        heavy = warning(bound.tool for bound in runtime.tools.values())
+        if heavy and not arguments.discover:
+            talk(f"clew: {heavy}")
         if arguments.http:
             serving = _over_http(runtime, arguments.http, mailroom)
             return await until_stopped(serving, seconds=HTTP_SECONDS, cancel=False)

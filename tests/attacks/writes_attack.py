@@ -23,7 +23,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,8 +86,20 @@ HEAD = """| strategy | faults | killed | runs | duplicates | lost | unknown | ap
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
+PAGE = f"""# Writes under attack
+
+Made by `python -m tests.attacks.writes_attack --runs N --jobs N --seed S --keep counts.jsonl`, as often as one likes,
+and then `… --sum counts.jsonl > docs/writes-attack.md`. The seed decides on faults and moments, the machine the rest.
+
+{(__doc__ or "").partition(chr(10) * 2)[2].strip()}
+
+`look` has nothing but a `verify=`, `nothing` not even that: there, `unknown` is the truth. The other unknown rows are
+runs that were only looked at, with nothing declared to look with; the same call would have settled them.
+"""
+
+
 @contextmanager
-def acme_process() -> Iterator[str]:
+def acme_process() -> Generator[str]:
     """Acme in a process of its own, for callers are forked and it has threads."""
     command = [sys.executable, "-m", "clew.servers.sandbox", "--port", "0", "--set", "rate_limit=1000000"]
     process = subprocess.Popen([*command, "--set", "message_delivery_seconds=0"], stdout=subprocess.PIPE)
@@ -191,7 +203,7 @@ def work(job: tuple[str, int, int, str]) -> Tally:
     tally = Tally(name)
     with tempfile.TemporaryDirectory() as folder, acme_process() as url:
         address = engine or f"{folder}/clew.db"
-        place = Field(url, address, Path(folder), random.Random(seed))
+        place = Field(url, address, Path(folder), random.Random(f"{seed} {name}"))
         for number in range(runs):
             place.run(strategy, f"{seed}-{number}", tally)
     return tally
@@ -230,10 +242,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", action="append", choices=[each.name for each in STRATEGIES])
     parser.add_argument("--keep", type=Path, metavar="FILE", help="add the counts to this file of JSON lines")
-    parser.add_argument("--sum", type=Path, metavar="FILE", help="run nothing: print the table of such a file")
+    parser.add_argument(
+        "--sum", type=Path, metavar="FILE", help="run nothing: print docs/writes-attack.md of such a file"
+    )
     arguments = parser.parse_args()
     if arguments.sum:
-        print(HEAD, *(tally.row for tally in read_kept(arguments.sum)), sep="\n")
+        print(PAGE, HEAD, *(tally.row for tally in read_kept(arguments.sum)), sep="\n")
         return 0
     names = arguments.only or [each.name for each in STRATEGIES]
     tallies = attack(arguments.runs, arguments.jobs, names, seed=arguments.seed)

@@ -1,3 +1,4 @@
+# pyright: reportPrivateUsage=false
 """Holding a row: who slept too long does not send, who lost the row changes nothing, and a store may fail meanwhile."""
 
 import asyncio
@@ -48,7 +49,8 @@ async def journal(database: Database) -> AsyncIterator[Journal]:
 
 
 def make(journal: Journal | None, **facts: Any) -> Writing:
-    return Writing(**({"journal": journal, "wanted": WANTED, "deadline": Deadline.after(3)} | facts))
+    given: dict[str, Any] = {"journal": journal, "wanted": WANTED, "deadline": Deadline.after(3)}
+    return Writing(**(given | facts))
 
 
 async def test_who_slept_past_the_lease_does_not_send(journal: Journal, database: Database) -> None:
@@ -113,11 +115,13 @@ async def test_what_changed_hands_meanwhile_is_left_alone(journal: Journal) -> N
 
 async def test_a_clock_that_was_set_back_stops_no_write(journal: Journal, database: SqliteDatabase) -> None:
     wanted = Wanted(CONNECTION, "add_plain", {}, None, 0.0)
+    made_before: list[str] = []
     for _ in range(2):
         row, made = await journal.claim(wanted, state=State.SENT)
         assert made
         await journal.finish(row, Ending(state=State.NOT_APPLIED))
-    await database.execute("UPDATE writes SET created_at = 0 WHERE id = ?", row.id)
+        made_before.append(row.id)
+    await database.execute("UPDATE writes SET created_at = 0 WHERE id = ?", made_before[-1])
     row, made = await journal.claim(wanted, state=State.SENT)
     assert made
 
@@ -199,7 +203,7 @@ async def test_the_key_of_a_graphql_mutation_is_one_of_its_variables(journal: Jo
     async def refund(api: Api, order: int) -> dict[str, Any]:
         """Refund an order."""
         text = "mutation ($key: String!, $order: Int!) { refund(order: $order) @idempotent(key: $key) { id } }"
-        found: dict[str, Any] = await api.graphql(text, into=dict, at="refund", variables={"order": order})
+        found: dict[str, Any] = await api.graphql(text, into=dict[str, Any], at="refund", variables={"order": order})
         return found
 
     url, requests = await serve(reply(200, {"data": {"refund": {"id": 1}}}))

@@ -12,7 +12,7 @@ from typing import Any
 from clew.core.connector import Connector
 from clew.core.errors import CallError, Code, DeniedError, TransientError
 from clew.core.events import DONE, NOT_DONE
-from clew.core.fields import MISSING, look
+from clew.core.fields import MISSING, as_object, look
 from clew.core.inbox import Inbox, StoredEvent
 from clew.core.journal import Journal, State, Write
 from clew.core.mapping import read
@@ -69,7 +69,9 @@ class Joining:
         kept = await self._journal.answer(write) or {}
         result = self._mapped(write, event, payload)
         if result is None:
-            result = {name: value for name, value in (kept.get("result") or {}).items() if name != "accepted"}
+            result = {
+                name: value for name, value in (as_object(kept.get("result")) or {}).items() if name != "accepted"
+            }
         return {**result, "confirmed": {"state": event.state, "event": event.id}}
 
     def _mapped(self, write: Write, event: StoredEvent, payload: str) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ def test_the_demo_shows_every_step_and_leaves_nothing_behind(tmp_path: Path) -> 
         "It will hit:",
         "429",
         "refreshed",
-        "outcome_unknown",
+        "Acme has it 1 time, after 2 requests to create",
         "3-D Secure",
         "bounced",
         "What to type next",

@@ -73,8 +73,9 @@ class McpHost:
 
     @property
     def continues(self) -> bool:
-        """Does this call come back with an answer to a question of ours? The boundary has checked the seal."""
-        return bool(self._params.request_state)
+        """Does this call come back from a link of ours? The boundary has checked the seal. An approval does not count:
+        it is good for one call, and a replay is told so."""
+        return _state(self._params.request_state).get("link") is True
 
     async def visit(self, url: str, message: str) -> bool:
         """Offer a link to the person (URL mode), where the host can; True when the person has opened it."""
@@ -115,7 +116,8 @@ class McpHost:
         if state.get("question") == digest and isinstance(answer, types.ElicitResult):
             self._spend(str(state.get("nonce")))
             return answer
-        fresh = {"question": digest, "nonce": secrets.token_hex(16)}
+        is_link = isinstance(params, types.ElicitRequestURLParams)
+        fresh = {"question": digest, "nonce": secrets.token_hex(16), "link": is_link}
         self.asked = Asked(params, json.dumps(fresh))
         raise Suspend
 

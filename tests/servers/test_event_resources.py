@@ -38,7 +38,9 @@ async def test_a_server_without_webhooks_offers_nothing_about_events(tmp_path: P
     async with Runtime.open(Settings(home=tmp_path / "home", key_provider="file"), ["acme"]) as runtime:
         assert not {"list_events", "get_event", "wait_for_event"} & set(runtime.tools)
         async with Client(build_server(runtime)) as client:
-            assert client.server_capabilities.resources is None
+            assert (await client.list_resources()).resources == []
+            with pytest.raises(MCPError):
+                await client.read_resource("clew://events/acme")
 
 
 async def test_the_tools_can_be_left_out_and_chosen(settings: Settings) -> None:

@@ -206,6 +206,8 @@ async def test_an_event_that_was_faster_than_the_call_ends_it_too(
     write = await open_write(journal)
     assert await joining.settle(write)
     assert (await ended(journal, write))[0] is State.APPLIED
+    assert await joining.settle(write)  # somebody else ended it meanwhile: nothing is left to do
+    assert (await ended(journal, write))[0] is State.APPLIED
     assert not await joining.settle(await open_write_of(journal, None))
     assert not await joining.settle(await open_write_of(journal, "pay_9"))
     await arrived(inbox, "failed", "pay_3")

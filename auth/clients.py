@@ -32,8 +32,8 @@ class App:
 
 
 def is_app(connection: Connection) -> bool:
-    """Is this row a registration and no account?"""
-    return connection.connector.startswith(_PREFIX)
+    """Is this row something beside the accounts: a registration, the secrets of webhooks?"""
+    return ":" in connection.connector
 
 
 def _place(connector: str, tenant: str) -> Connection:
@@ -94,7 +94,7 @@ async def list_apps(vault: Vault, *, tenant: str = LOCAL_TENANT) -> list[App]:
     """The registrations of a tenant, by connector."""
     found: list[App] = []
     for summary in await vault.list(tenant=tenant):
-        if is_app(summary.connection):
+        if summary.connection.connector.startswith(_PREFIX):
             record = await vault.get(summary.connection)
             fields = record.fields if record else ()
             proof = "certificate" if "certificate" in fields else "private key" if "private_key" in fields else "secret"

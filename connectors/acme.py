@@ -3,6 +3,7 @@
 The facts stand first, then the functions; everything else an agent needs in production is the framework's.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -19,8 +20,10 @@ from clew import (
     Page,
     RateLimitHeaders,
     Rule,
+    Secret,
     Version,
     errors,
+    events,
     once,
 )
 
@@ -46,6 +49,8 @@ acme = Connector(
                 "messages:write",
                 "payments:read",
                 "payments:write",
+                "webhooks:read",
+                "webhooks:write",
             ),
             refresh_class="C",
         ),
@@ -66,6 +71,19 @@ acme = Connector(
         ),
     ),
     webhooks=STANDARD,
+    events=events.Events(
+        type="type",
+        reference="data.id",
+        occurred="timestamp",
+        object="data",
+        states={
+            "message.delivered": "delivered",
+            "message.bounced": "bounced",
+            "payment.succeeded": "succeeded",
+            "payment.failed": "failed",
+            "payment.requires_action": "requires_action",
+        },
+    ),
     docs="docs/tutorial.md",
 )
 
@@ -74,6 +92,26 @@ acme = Connector(
 async def whoami(api: Api) -> str:
     """The e-mail address of the account."""
     return str((await api.get("/api/me"))["email"])
+
+
+async def _subscribe(api: Api, wish: events.Wish) -> events.Subscribed:
+    made = await api.post("/api/webhooks", json={"url": wish.url, "events": list(wish.types) or ["*"]})
+    return events.Subscribed(id=made["id"], secret=Secret(made["secret"]))
+
+
+async def _subscribed(api: Api, id: str, where: Mapping[str, str]) -> events.Subscribed | None:
+    try:
+        found = await api.get("/api/webhooks/{}", id)
+    except errors.NotFoundError:
+        return None
+    return events.Subscribed(id=id, active=not found["disabled"], why="disabled" if found["disabled"] else "")
+
+
+async def _unsubscribe(api: Api, id: str, where: Mapping[str, str]) -> None:
+    await api.delete("/api/webhooks/{}", id)
+
+
+acme.subscription = events.Subscription(create=_subscribe, check=_subscribed, remove=_unsubscribe)
 
 
 class Contact(BaseModel):
@@ -123,6 +161,7 @@ class Payment(BaseModel):
     currency: str
     status: str
     contact_id: str | None = None
+    confirm_url: Annotated[str | None, From("next_action.url")] = None
 
 
 class Refund(BaseModel):
@@ -146,6 +185,12 @@ Status = Literal["open", "pending", "closed"]
 
 GONE = once.NaturalKey(done=("already_done", "not_found"))
 """A deletion: what is gone already needs no second one."""
+PAID_ONCE = once.ProviderKey(
+    header="Idempotency-Key",
+    replayed="Idempotent-Replayed",
+    doubtful=("idempotency_key_in_use", "idempotency_key_reused"),
+)
+"""Money moves once: Acme keeps the key of a payment or refund for a day."""
 
 
 @acme.read(toolset="contacts")
@@ -224,6 +269,29 @@ async def close_ticket(api: Api, ticket_id: str) -> Ticket:
     return await api.post("/api/tickets/{}/close", ticket_id, into=Ticket)
 
 
+@acme.write(
+    toolset="payments",
+    once=PAID_ONCE,
+)
+async def create_payment(
+    api: Api,
+    amount: Annotated[int, Field(ge=1, description="Minor units: 1250 is 12.50.")],
+    currency: Annotated[str, Field(pattern="^[A-Za-z]{3}$")],
+    card: Annotated[Literal["4242", "4000", "3220"], Field(description="A test card: 3220 asks for 3-D Secure.")],
+    reference: str | None = None,
+) -> Payment:
+    """Charge a card. The cardholder may have to confirm at a link first."""
+    wanted = {"amount": amount, "currency": currency, "card": card, "reference": reference}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    payment = await api.post("/api/payments", json=given, into=Payment)
+    api.reference(payment.id)
+    if payment.status == "requires_action":
+        raise errors.ActionRequiredError(
+            f"the cardholder has to confirm payment {payment.id} first.", url=payment.confirm_url
+        )
+    return payment
+
+
 @acme.write(toolset="messages")
 async def send_message(
     api: Api,
@@ -234,7 +302,11 @@ async def send_message(
 ) -> Message:
     """Send an e-mail message to one address. Accepted is not yet delivered."""
     message = {"from": sender, "to": to, "subject": subject, "text": text}
-    return await api.post("/api/messages", json=message, into=Message)
+    accepted = await api.post("/api/messages", json=message, into=Message)
+    api.accepted(
+        f"Whether it is delivered comes later: wait_for_event with reference {accepted.id}", reference=accepted.id
+    )
+    return accepted
 
 
 @acme.read(toolset="payments")
@@ -250,11 +322,7 @@ async def find_payment(api: Api, payment_id: str, amount: int | None = None) -> 
 @acme.destructive(
     preview=find_payment,
     toolset="payments",
-    once=once.ProviderKey(
-        header="Idempotency-Key",
-        replayed="Idempotent-Replayed",
-        doubtful=("idempotency_key_in_use", "idempotency_key_reused"),
-    ),
+    once=PAID_ONCE,
 )
 async def refund_payment(api: Api, payment_id: str, amount: int | None = None) -> Refund:
     """Refund a payment, or an amount of it in minor units. Money that is sent back does not return."""

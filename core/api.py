@@ -199,6 +199,10 @@ class Api:
         if reference is not None:
             self.reference(reference)
 
+    async def progress(self, message: str) -> None:
+        """Tell the host that this call is waiting, and for what."""
+        await self._host.progress(message)
+
     @property
     def _writing(self) -> "Writing | None":
         return None if self._effect is Effect.READ else self._trail.writing

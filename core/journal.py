@@ -254,13 +254,22 @@ class Journal:
         return await self._complete(row, state, answer, by)
 
     async def _complete(self, row: Write, state: State, answer: Mapping[str, Any] | None, by: str) -> bool:
-        taken = await self.take(row, row.state)
-        if taken is None:
-            return False
         kept = answer if answer is not None else await self.answer(row)
         if answer is None and kept is not None and "error" in kept:
             kept = None
-        return await self.finish(taken, Ending(state=state, answer=kept, settled_by=by))
+        sealed = None if kept is None else await self._seal(row.connection, row.id, "answer", kept)
+        # One step: whoever reads meanwhile, or after a crash, finds the write open or ended, and nothing between.
+        owner = f"{self.presence.appear()}/{secrets.token_hex(4)}"
+        done = await self._run(
+            (
+                "UPDATE writes SET state = ?, pending = NULL, settled_by = ?, code = NULL, answer = ?, "
+                "arguments = NULL, ended_at = ?, owner = ?, fence = fence + 1, lease_ends = 0 "
+                "WHERE id = ? AND owner = ? AND fence = ? AND state = ?",
+                (state.value, by, sealed, time.time(), owner, row.id, row.owner, row.fence, row.state.value),
+            ),
+            ("SELECT 1 FROM writes WHERE id = ? AND owner = ?", (row.id, owner)),
+        )
+        return bool(done[1].rows)
 
     async def find(self, connector: str, reference: str, *, tenant: str | None = None) -> list[Write]:
         """The writes of a connector with this reference at the provider, the newest first."""

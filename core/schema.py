@@ -31,7 +31,7 @@ RequestId = Annotated[
     ),
 ]
 _REQUEST_ID = "request_id"
-_OPTIONAL: Any = RequestId | None  # pyright: ignore[reportOperatorIssue]
+_OPTIONAL: Any = RequestId | None  # pyright: ignore[reportOperatorIssue, reportUnknownVariableType]
 
 
 class Signature:

@@ -6,6 +6,7 @@ nobody asked for, a replay and an answer to another question all count as none. 
 request to the client on the call's own stream.
 """
 
+import hashlib
 import json
 import secrets
 import time
@@ -30,7 +31,7 @@ _LIFETIME = 600.0
 class Asked:
     """A question on its way to the host."""
 
-    params: types.ElicitRequestFormParams
+    params: types.ElicitRequestFormParams | types.ElicitRequestURLParams
     state: str
 
     def result(self) -> types.InputRequiredResult:
@@ -95,14 +96,48 @@ class McpHost:
         """A progress notification, when the caller asked for them."""
         await self._context.session.report_progress(0, None, message)
 
+    @property
+    def continues(self) -> bool:
+        """Does this call come back from a link of ours? The boundary has checked the seal. An approval does not count:
+        it is good for one call, and a replay is told so."""
+        return _state(self._params.request_state).get("link") is True
+
+    async def visit(self, url: str, message: str) -> bool:
+        """Offer a link to the person (URL mode), where the host can; True when the person has opened it."""
+        if not self._can_open():
+            return False
+        if self._context.protocol_version >= MODERN:
+            asked = types.ElicitRequestURLParams(message=message, url=url, elicitation_id=_link_id(url))
+            digest = hashlib.sha256(f"visit {url}".encode()).hexdigest()
+            return self._given(digest, asked).action == "accept"
+        try:
+            answer = await self._context.session.elicit_url(
+                message, url, _link_id(url), related_request_id=self._context.request_id
+            )
+        except (NoBackChannelError, MCPError):
+            return False
+        return answer.action == "accept"
+
+    def _can_open(self) -> bool:
+        capabilities = self._context.session.client_capabilities
+        elicitation = capabilities.elicitation if capabilities else None
+        return elicitation is not None and elicitation.url is not None
+
     def _answer(self, question: Question, params: types.ElicitRequestFormParams) -> types.ElicitResult:
         """The answer to this very question, asked by us in an earlier round; else the question goes out now."""
+        return self._given(question.digest, params)
+
+    def _given(
+        self, digest: str, params: types.ElicitRequestFormParams | types.ElicitRequestURLParams
+    ) -> types.ElicitResult:
+        """The same for a question that is named by its digest."""
         state = _state(self._params.request_state)
         answer = (self._params.input_responses or {}).get(_KEY)
-        if state.get("question") == question.digest and isinstance(answer, types.ElicitResult):
+        if state.get("question") == digest and isinstance(answer, types.ElicitResult):
             self._spend(str(state.get("nonce")))
             return answer
-        fresh = {"question": question.digest, "nonce": secrets.token_hex(16)}
+        is_link = isinstance(params, types.ElicitRequestURLParams)
+        fresh = {"question": digest, "nonce": secrets.token_hex(16), "link": is_link}
         self.asked = Asked(params, json.dumps(fresh))
         raise Suspend
 
@@ -129,6 +164,10 @@ class McpHost:
             next_step=f"Ask the person to answer, or to run: clew call {question.connection.connector} "
             f"{question.tool} {arguments} --account {question.connection.account}",
         )
+
+
+def _link_id(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:24]
 
 
 def _schema() -> types.ElicitRequestedSchema:

@@ -1,4 +1,4 @@
-"""What a server does beside answering: keys are rotated, idle grants kept alive, open writes settled."""
+"""What a server does beside answering: keys are rotated, grants kept alive, open writes settled, events worked on."""
 
 import asyncio
 import contextlib
@@ -6,21 +6,27 @@ from collections.abc import AsyncGenerator
 
 from clew.auth.keepalive import Served, kept_alive
 from clew.core.errors import ClewError
+from clew.servers.mailroom import Mailroom, open_mailroom
 from clew.servers.rotation import LOOK_EVERY_SECONDS, keep_policy
 from clew.servers.runtime import Runtime
 from clew.servers.settling import keep_settling
+from clew.servers.subscriptions import kept_subscribed
 
 
 @contextlib.asynccontextmanager
-async def chores(runtime: Runtime) -> AsyncGenerator[None]:
-    """Run them while the block runs."""
+async def chores(runtime: Runtime) -> AsyncGenerator[Mailroom]:
+    """Run them while the block runs; what receives events is given to it."""
     served = {each.name: Served(each.schemes, runtime.place(each)) for each in runtime.connectors}
     rotation = asyncio.create_task(keep_policy(runtime), name="clew rotation")
     audit = asyncio.create_task(_keep_audit(runtime), name="clew audit retention")
     settling = asyncio.create_task(keep_settling(runtime), name="clew settling")
     try:
-        async with kept_alive(runtime.vault, runtime.refresher, served):
-            yield
+        async with (
+            kept_alive(runtime.vault, runtime.refresher, served),
+            kept_subscribed(runtime),
+            open_mailroom(runtime) as mailroom,
+        ):
+            yield mailroom
     finally:
         rotation.cancel()
         audit.cancel()

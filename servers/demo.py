@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -25,59 +24,13 @@ from clew.auth.login import login
 from clew.auth.schemes import OAuth2
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.fields import as_list, as_object
+from clew.servers.demo_events import bounce, confirm, pay, receiving
+from clew.servers.demo_tour import Step, Tour
 from clew.servers.sandbox import Sandbox
 from clew.servers.settings import Settings
 from clew.servers.store import open_store
 
 CONNECTION = Connection(LOCAL_TENANT, "acme", "ada")
-
-
-@dataclass(slots=True)
-class Step:
-    """One thing the demo showed: the call, what came back, and what it means."""
-
-    title: str
-    tool: str = ""
-    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
-    result: Any = None
-    seconds: float = 0.0
-    said: str = ""
-    ok: bool = True
-
-
-class DemoError(Exception):
-    """Something did not go as the demo promises."""
-
-
-@dataclass(slots=True)
-class Tour:
-    """The demo under way: the provider, the client's end of the server, and the steps so far."""
-
-    sandbox: Sandbox
-    client: Client
-    as_json: bool
-    asked: list[str]
-    steps: list[Step] = field(default_factory=list[Step])
-
-    async def call(self, step: Step) -> dict[str, Any]:
-        """Call the step's tool and keep what came back."""
-        started = time.monotonic()
-        result = await self.client.call_tool(step.tool, step.arguments)
-        step.seconds = round(time.monotonic() - started, 2)
-        step.result = result.structured_content
-        return as_object(step.result) or {}
-
-    def show(self, step: Step) -> None:
-        """Print a step, or keep it for the transcript."""
-        self.steps.append(step)
-        if self.as_json:
-            return
-        print(f"\n{len(self.steps)}  {step.title}")
-        if step.tool:
-            arguments = " ".join(f"{name}={value!r}" for name, value in step.arguments.items())
-            print(f"   > {step.tool} {arguments}".rstrip())
-        for line in step.said.splitlines():
-            print(f"   {line}")
 
 
 def run(*, json: bool = False) -> int:
@@ -94,9 +47,13 @@ async def _run(*, as_json: bool) -> int:
             print("No account, no network; everything lives in a temporary folder and is gone afterwards.")
         (Path(folder) / "clew.toml").write_text(f'[connectors.acme]\nbase_url = "{sandbox.url}"\n', encoding="utf-8")
         signed_in = await _sign_in(sandbox, Path(folder))
-        async with _connected(sandbox, Path(folder), as_json=as_json) as tour:
+        async with (
+            receiving(sandbox, Path(folder), CONNECTION),
+            _connected(sandbox, Path(folder), as_json=as_json) as tour,
+        ):
             tour.show(signed_in)
-            for act in (_list, _read, _write, _destroy, _limit, _refresh, _lose_the_answer, _refuse_to_wait):
+            acts = (_list, _read, _write, _destroy, pay, bounce, _limit, _refresh, _lose_the_answer, _refuse_to_wait)
+            for act in acts:
                 tour.show(await act(tour))
         seconds = round(time.monotonic() - started, 1)
     done = all(step.ok for step in tour.steps)
@@ -142,8 +99,13 @@ def _oauth() -> OAuth2:
 async def _connected(sandbox: Sandbox, folder: Path, *, as_json: bool) -> AsyncGenerator[Tour]:
     """`clew serve acme` in a process of its own, and a client on its pipe that answers questions with yes."""
     asked: list[str] = []
+    opened: list[str] = []
 
     async def say_yes(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+        if isinstance(params, types.ElicitRequestURLParams):
+            opened.append(params.url)
+            await confirm(params.url)
+            return types.ElicitResult(action="accept")
         asked.append(params.message)
         return types.ElicitResult(action="accept", content={"approve": True})
 
@@ -160,7 +122,7 @@ async def _connected(sandbox: Sandbox, folder: Path, *, as_json: bool) -> AsyncG
         },
     )
     async with Client(server, elicitation_callback=say_yes) as client:
-        yield Tour(sandbox, client, as_json, asked)
+        yield Tour(sandbox, client, as_json, asked, opened)
 
 
 async def _list(tour: Tour) -> Step:
@@ -255,17 +217,27 @@ async def _refresh(tour: Tour) -> Step:
 
 
 async def _lose_the_answer(tour: Tour) -> Step:
-    before = tour.sandbox.state.committed("ticket")
+    state = tour.sandbox.state
+    before, sent, looked = state.committed("ticket"), *_ticket_requests(tour)
     tour.sandbox.fault("drop_after_commit", method="POST", path="/api/tickets")
     step = Step("Lose the answer to a write", "create_ticket", {"subject": "Was this one created?"})
-    error = _error(await tour.call(step))
-    made = tour.sandbox.state.committed("ticket") - before
-    step.said = _shown(error, "code", "outcome", "next")
-    step.said += (
-        f"\nAcme did create it, {made} time: clew never sends a write again without proof that it did not happen."
+    ticket = await tour.call(step)
+    made = state.committed("ticket") - before
+    sends, looks = (now - then for now, then in zip(_ticket_requests(tour), (sent, looked), strict=True))
+    step.said = (
+        "Acme created the ticket, and the connection broke before it could say so. clew had given the ticket an id:\n"
+        "it sent it again under that id, and Acme refused because the id is taken. So the first one had arrived.\n"
+        f"clew looked it up, and the agent got {ticket.get('id')} as if nothing had happened.\n"
+        f"Acme has it {made} time, after {sends} requests to create and {looks} to look."
     )
-    step.ok = error.get("outcome") == "unknown"
+    step.ok = (made, sends, looks) == (1, 2, 1) and ticket.get("subject") == step.arguments["subject"]
     return step
+
+
+def _ticket_requests(tour: Tour) -> tuple[int, int]:
+    """How often Acme was asked to create a ticket, and to list tickets."""
+    requests = tour.sandbox.state.requests
+    return requests["POST /api/tickets"], requests["GET /api/tickets"]
 
 
 def _items(page: Mapping[str, Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Serving over streamable HTTP: `/mcp` for all tools, `/health` and `/metrics` for whoever watches the process.
+"""Serving over streamable HTTP: `/mcp` for all tools, `/health` and `/metrics` for watchers, `/webhooks/…`.
 
 There is no user authentication yet, so only loopback addresses are served; the `Host` and `Origin` headers are checked
 against them, which keeps web pages in a local browser out.
@@ -7,7 +7,7 @@ against them, which keeps web pages in a local browser out.
 import contextlib
 import ipaddress
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import uvicorn
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
@@ -18,22 +18,28 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from clew.core.errors import ConfigurationError
+from clew.servers.guard import configure, raise_file_limit
 from clew.servers.mcp import build_server
 from clew.servers.runtime import Runtime
 
 
 def parse_address(text: str) -> tuple[str, int]:
     """`HOST:PORT`, `:PORT` or `PORT` as host and port. Raises `ConfigurationError` for anything not on loopback."""
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    if not port.isdigit() or int(port) > 65535:
-        raise ConfigurationError(f"--http {text}: give HOST:PORT, for example 127.0.0.1:8000.")
+    host, port = split_address(text)
     if host != "localhost" and not _is_loopback(host):
         raise ConfigurationError(
             f"--http {text}: only loopback addresses are served, because callers are not authenticated. "
             "Use 127.0.0.1 and put nothing but local hosts in front of it."
         )
-    return host, int(port)
+    return host, port
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, `:PORT` or `PORT` as host and port; loopback when no host is given."""
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise ConfigurationError(f"--http {text}: give HOST:PORT, for example 127.0.0.1:8000.")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _is_loopback(host: str) -> bool:
@@ -43,8 +49,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def create_app(runtime: Runtime, *, host: str, port: int) -> Starlette:
-    """The ASGI application for one address."""
+def create_app(runtime: Runtime, *, host: str, port: int, more: Sequence[Route] = ()) -> Starlette:
+    """The ASGI application for one address, with `more` routes."""
     names = {host, "localhost", "127.0.0.1", "[::1]"}
     security = TransportSecuritySettings(
         enable_dns_rebinding_protection=True,
@@ -73,39 +79,48 @@ def create_app(runtime: Runtime, *, host: str, port: int) -> Starlette:
         Route("/mcp", StreamableHTTPASGIApp(manager)),
         Route("/health", health),
         Route("/metrics", metrics),
+        *more,
     ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-async def serve_http(runtime: Runtime, address: str, ready: Callable[[str], None]) -> None:
+async def serve_http(
+    runtime: Runtime, address: str, ready: Callable[[str], None], *, more: Sequence[Route] = ()
+) -> None:
     """Serve until told to stop. `ready` is called with the URL once the port accepts connections."""
-    host, port = parse_address(address)
+    with open_listener(address, *parse_address(address)) as listener:
+        shown, port = shown_address(listener)
+        app = create_app(runtime, host=shown, port=port, more=more)
+        ready(f"http://{shown}:{port}/mcp")
+        await uvicorn.Server(configure(app)).serve(sockets=[listener])
+
+
+def open_listener(address: str, host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket that listens. Raises `ConfigurationError`. `shared`: other processes may listen on the same port."""
+    raise_file_limit()
     try:
-        listener = _listen(host, port)
+        return _listen(host, port, shared=shared)
     except OSError as error:
         raise ConfigurationError(f"--http {address}: {error.strerror or error}. Choose another port.") from None
-    with listener:
-        port = listener.getsockname()[1]
-        shown = f"[{host}]" if ":" in host else host
-        config = uvicorn.Config(
-            create_app(runtime, host=shown, port=port),
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=5,
-        )
-        ready(f"http://{shown}:{port}/mcp")
-        await uvicorn.Server(config).serve(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def shown_address(listener: socket.socket) -> tuple[str, int]:
+    """The host as it stands in a URL, and the port."""
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]" if ":" in host else host, port
+
+
+def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
     """A listening socket. asyncio sets TCP_NODELAY only on sockets that name their protocol; without it every answer
     on a kept connection waits some 40 ms."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
-        listener.listen(256)
+        listener.listen(2048)
     except OSError:
         listener.close()
         raise

@@ -19,6 +19,7 @@ from clew.core.policy import Policy
 from clew.core.stated import with_stated
 from clew.servers import discovery
 from clew.servers.ask import Asked, McpHost
+from clew.servers.event_resources import EventResources
 from clew.servers.fields import input_schema, split
 from clew.servers.origins import origin_of
 from clew.servers.rendering import fail, succeed
@@ -47,7 +48,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
     listed = {tool.name: tool for tool in offered}
     schemas = {tool.name: tool.input_schema for tool in offered}
     spent: dict[str, float] = {}
-    spill = Spill()
+    spill, events = Spill(), EventResources(runtime)
 
     async def list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         # A tool that would only refuse costs tokens. Called all the same, it says which login widens the grant.
@@ -85,10 +86,11 @@ def build_server(runtime: Runtime) -> Server[Any]:
     async def list_resources(
         context: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        return types.ListResourcesResult(resources=[])  # each is named by the result that it belongs to
+        # The rest of a long result is not listed: the result that it belongs to names it.
+        return types.ListResourcesResult(resources=events.listed())
 
     async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        found = spill.read(str(params.uri))
+        found = spill.read(str(params.uri)) or await events.read(str(params.uri))
         if found is None:
             raise MCPError(types.INVALID_PARAMS, "There is no such resource (any more).", {"uri": str(params.uri)})
         contents = types.TextResourceContents(uri=params.uri, mime_type="application/json", text=found)
@@ -104,6 +106,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
         on_read_resource=read_resource,
         get_tool_input_schema=schemas.get,
         cache_hints={"tools/list": _MINE, "server/discover": _FIVE_MINUTES},
+        **events.handlers,
     )
     security = RequestStateSecurity(keys=[runtime.state_key or os.urandom(32)])
     server.middleware.append(RequestStateBoundary(security, default_audience=runtime.name))

@@ -20,6 +20,7 @@ from clew.auth.mutual import CertificateTransport, refuse_certificate
 from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.vault import Summary, Vault
+from clew.auth.webhook_secrets import receiving
 from clew.core.api import Api
 from clew.core.approvals import open_approvals
 from clew.core.audit import Origin
@@ -28,8 +29,10 @@ from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.consent import Consent, ask_about
 from clew.core.deadline import Deadline
-from clew.core.errors import ConfigurationError, TransientError
+from clew.core.errors import ActionRequiredError, AlreadyDoneError, ConfigurationError, TransientError
 from clew.core.host import Host, Question, SilentHost
+from clew.core.inbox import Inbox
+from clew.core.joining import Joining
 from clew.core.limiter import Limiter
 from clew.core.policy import Decision, Policy, Ruling
 from clew.core.pool import SlotTransport
@@ -37,9 +40,11 @@ from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
 from clew.core.wire import Trail, Wire
+from clew.servers.event_tools import event_tools, names_for
 from clew.servers.evidence import Evidence, names, open_evidence, versions
 from clew.servers.settings import Settings
-from clew.servers.store import Store, open_limits, open_store
+from clew.servers.store import Store, open_events, open_limits, open_store
+from clew.servers.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,11 @@ class Runtime:
     client: httpx.AsyncClient
     walk: Walk
     store: Store
+    inbox: Inbox
+    joining: Joining
+    waiting: Waiting
     account: str | None = None
+    hears: frozenset[str] = frozenset()
     evidence: Evidence | None = None
     discover: bool = False
     state_key: bytes | None = None
@@ -97,7 +106,9 @@ class Runtime:
         """
         policy = policy or settings.policy
         connectors = tuple(load(name) for name in dict.fromkeys(chosen))
-        offered = select_tools(connectors, policy=policy, only=tuple(tools) or settings.tools)
+        only = tuple(tools) or settings.tools
+        wanted = tuple(each for each in only if each != "events")
+        offered = select_tools(connectors, policy=policy, only=wanted) if wanted or not only else {}
         async with contextlib.AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings))
             refresher = Refresher(store.vault, await open_leases(store.database), minters=MINTERS)
@@ -106,6 +117,11 @@ class Runtime:
             limits = open_limits(settings)
             stack.push_async_callback(limits.close)
             limiter = Limiter(limits)
+            inbox = await open_events(store)
+            hears = {each.connector for each in await receiving(store.vault)} & {each.name for each in connectors}
+            if not only or "events" in only:
+                offered |= _event_tools(inbox, [each for each in connectors if each.name in hears], account, offered)
+            joining = Joining(store.journal, inbox, {each.name: each for each in connectors})
             evidence = await stack.enter_async_context(open_evidence(settings, store.database))
             yield cls(
                 settings,
@@ -122,7 +138,11 @@ class Runtime:
                     names=names(settings),
                 ),
                 store,
+                inbox,
+                joining,
+                Waiting(store.journal, joining, store.vault),
                 account,
+                frozenset(hears),
                 limiter=limiter,
                 evidence=evidence,
             )
@@ -146,7 +166,17 @@ class Runtime:
             raise TransientError("the server is shutting down; nothing was sent.")
         self.active += 1
         try:
-            return await self.walk(call)
+            result = await self.walk(call)
+            if "accepted" in result:
+                await self.waiting.accepted(call)
+            return result
+        except AlreadyDoneError as error:
+            # The person was faster than the host: the call that comes back with the answer finds its own write done.
+            if error.result is None or not getattr(call.host, "continues", False):
+                raise
+            return dict(error.result)
+        except ActionRequiredError as error:
+            return await self.waiting.person(call, error, call.host, seconds=deadline or self.settings.deadline)
         finally:
             self.active -= 1
 
@@ -254,6 +284,16 @@ class Runtime:
 
 async def _consent(policy: Policy, store: Store) -> Consent:
     return Consent(policy, await open_approvals(store.database, store.sealer))
+
+
+def _event_tools(
+    inbox: Inbox, connectors: Sequence[Connector], account: str | None, offered: Mapping[str, Bound]
+) -> dict[str, Bound]:
+    """The tools about events, where an account of a served connector receives some: a list of tools stays small."""
+    own = event_tools(inbox, connectors, account)
+    if own is None:
+        return {}
+    return {name: Bound(name, own, own.tools[each]) for each, name in names_for(own, offered).items()}
 
 
 def open_client() -> httpx.AsyncClient:

@@ -18,6 +18,7 @@ from clew.core.fields import as_list, as_object
 from clew.core.policy import Decision, Policy, PolicyRule
 from clew.core.secret import Secret
 from clew.servers.policy_file import read_policy
+from clew.servers.webhook_settings import WebhookSettings, read_webhooks
 
 FILE = "clew.toml"
 DATABASE = "clew.db"
@@ -76,6 +77,7 @@ class Settings:
     log_level: str = "warning"
     log_format: str = "text"
     limits: str = ""
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     audit_keep: float = 365 * 86400.0
     audit_hide: tuple[str, ...] = ()
     audit_show: tuple[str, ...] = ()
@@ -204,7 +206,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not UTF-8 text.") from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
-    known = [*_SIMPLE, "connectors", "policy", "prices"]
+    known = [*_SIMPLE, "connectors", "policy", "prices", "webhooks"]
     return {name: _checked(_known(name, known, str(path)), value, str(path)) for name, value in table.items()}
 
 
@@ -379,4 +381,5 @@ _CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "connectors": _connectors,
     "allow_writes": _flag,
     "policy": _as_it_is,
+    "webhooks": read_webhooks,
 }

@@ -12,6 +12,7 @@ from clew.auth.records import RecordSealer
 from clew.auth.sealing import DataKeys
 from clew.auth.vault import Vault, open_vault
 from clew.core.database import Database, open_database
+from clew.core.inbox import Inbox, open_inbox
 from clew.core.journal import Journal, open_journal
 from clew.core.limit_fallback import FallbackStore
 from clew.core.limit_store import LimitStore, MemoryStore, StoreError
@@ -50,6 +51,11 @@ async def open_store(settings: Settings) -> AsyncGenerator[Store]:
         journal.presence.leave()
     finally:
         await database.close()
+
+
+async def open_events(store: Store) -> Inbox:
+    """The inbox in the database; its payloads are sealed with the vault's keys."""
+    return await open_inbox(store.database, RecordSealer(DataKeys(store.database, store.keys)))
 
 
 def open_limits(settings: Settings) -> LimitStore:

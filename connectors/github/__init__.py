@@ -3,7 +3,7 @@
 `provider` holds the facts and `rules` the errors; each of the other modules is one toolset.
 """
 
-from . import actions, files, issues, pulls
+from . import actions, files, hooks, issues, pulls
 from .provider import github
 
-__all__ = ["actions", "files", "github", "issues", "pulls"]
+__all__ = ["actions", "files", "github", "hooks", "issues", "pulls"]

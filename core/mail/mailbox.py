@@ -250,7 +250,7 @@ def _use_by_name(name: str, marked: set[str]) -> str:
 def _stored(data: Sequence[Any]) -> Iterator[Stored]:
     """What FETCH answered: a literal stands in a tuple with the words before it; the words after it follow."""
     for place, entry in enumerate(data):
-        pair: tuple[Any, ...] = entry if isinstance(entry, tuple) else ()
+        pair: tuple[Any, ...] = entry if isinstance(entry, tuple) else ()  # pyright: ignore[reportUnknownVariableType]
         if len(pair) != 2:
             continue
         head, content = pair

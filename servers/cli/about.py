@@ -63,6 +63,11 @@ def _entries(settings: Settings) -> list[dict[str, Any]]:
         "metrics": settings.metrics,
         "prices": json.dumps(settings.prices),
     }
+    values |= {
+        "webhooks.public_url": settings.webhooks.public_url,
+        "webhooks.trusted_proxies": list(settings.webhooks.trusted_proxies),
+        "webhooks.most_body": settings.webhooks.most_body,
+    }
     for name, connector in sorted(settings.connectors.items()):
         values |= {f"connectors.{name}.base_url": connector.base_url, f"connectors.{name}.account": connector.account}
     return [

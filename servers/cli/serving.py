@@ -17,9 +17,10 @@ from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
 
 if TYPE_CHECKING:
+    from clew.servers.mailroom import Mailroom
     from clew.servers.runtime import Runtime
 
-_STDIO_SECONDS, _HTTP_SECONDS = 2.0, 8.0
+_STDIO_SECONDS, HTTP_SECONDS = 2.0, 8.0
 _DRAIN_SECONDS = 5.0
 """How long calls under way may take to end after a signal: by themselves, and then when they are cut off. What a
 write came to is recorded either way; together it stays below 10 s."""
@@ -60,16 +61,17 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
     tools = [name.strip() for name in arguments.tools.split(",") if name.strip()]
     async with (
         Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,
-        chores(runtime),
+        chores(runtime) as mailroom,
     ):
         runtime.discover = arguments.discover
         heavy = warning(bound.tool for bound in runtime.tools.values())
         if heavy and not arguments.discover:
             talk(f"clew: {heavy}")
         if arguments.http:
-            return await _until_stopped(_over_http(runtime, arguments.http), seconds=_HTTP_SECONDS, cancel=False)
+            serving = _over_http(runtime, arguments.http, mailroom)
+            return await until_stopped(serving, seconds=HTTP_SECONDS, cancel=False)
         drain = runtime.drain(_DRAIN_SECONDS)
-        return await _until_stopped(_over_stdio(runtime), seconds=_STDIO_SECONDS, cancel=True, drain=drain)
+        return await until_stopped(_over_stdio(runtime), seconds=_STDIO_SECONDS, cancel=True, drain=drain)
 
 
 async def _over_stdio(runtime: "Runtime") -> None:
@@ -80,10 +82,13 @@ async def _over_stdio(runtime: "Runtime") -> None:
     await serve_stdio(runtime)
 
 
-async def _over_http(runtime: "Runtime", address: str) -> None:
+async def _over_http(runtime: "Runtime", address: str, mailroom: "Mailroom") -> None:
     from clew.servers.http import serve_http
 
-    await serve_http(runtime, address, lambda url: talk(f"clew: serving {_what(runtime)} at {url} - Ctrl-C stops it."))
+    def ready(url: str) -> None:
+        talk(f"clew: serving {_what(runtime)} at {url} - Ctrl-C stops it.")
+
+    await serve_http(runtime, address, ready, more=mailroom.routes)
 
 
 def _what(runtime: "Runtime") -> str:
@@ -91,7 +96,7 @@ def _what(runtime: "Runtime") -> str:
     return f"{names} ({len(runtime.tools)} tools)"
 
 
-async def _until_stopped(
+async def until_stopped(
     serving: Coroutine[Any, Any, None],
     *,
     seconds: float,

@@ -1,19 +1,22 @@
 """The commands of `clew webhooks`."""
 
 from clew.servers.cli.grammar import Commands, Help, Parser, add
+from clew.servers.cli.receiving_commands import add_receiving
 
 
 def add_webhooks(commands: Commands) -> None:
     """`clew webhooks`."""
     webhooks = commands.add_parser(
         "webhooks",
-        help="verify and try what providers send",
-        description="Verify and try what providers send.",
+        help="receive what providers send, verify it, try it",
+        description="Receive what providers send: verified, stored, joined to the call that it confirms.",
         epilog="example:\n  clew webhooks verify github --headers headers.txt --body body.json --secret-file secret",
         formatter_class=Help,
         allow_abbrev=False,
     )
     verbs = webhooks.add_subparsers(title="commands", dest="webhooks_verb", metavar="COMMAND", parser_class=Parser)
+    webhooks.set_defaults(takes="set")
+    add_receiving(verbs)
     verify = add(
         verbs,
         "verify",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.auth import schemes
     from clew.auth.schemes import ApiKey, Basic, Bearer, OAuth2
-    from clew.core import errors, mail, once, webhooks
+    from clew.core import errors, events, mail, once, webhooks
     from clew.core.api import Api
     from clew.core.bounds import Bounds
     from clew.core.connector import Connector
@@ -52,6 +52,7 @@ __all__ = [
     "Verdict",
     "Version",
     "errors",
+    "events",
     "mail",
     "once",
     "schemes",
@@ -76,6 +77,7 @@ _PLACES = {
 
 _MODULES = {
     "errors": "clew.core.errors",
+    "events": "clew.core.events",
     "mail": "clew.core.mail",
     "once": "clew.core.once",
     "schemes": "clew.auth.schemes",

@@ -18,7 +18,17 @@ def demo(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_demo_shows_every_step_and_leaves_nothing_behind(tmp_path: Path) -> None:
     done = demo(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    for words in ("OAuth", "page by page", "It will hit:", "429", "refreshed", "outcome_unknown", "What to type next"):
+    for words in (
+        "OAuth",
+        "page by page",
+        "It will hit:",
+        "429",
+        "refreshed",
+        "Acme has it 1 time, after 2 requests to create",
+        "3-D Secure",
+        "bounced",
+        "What to type next",
+    ):
         assert words in done.stdout
     assert list(tmp_path.rglob("*")) == []
     assert "Traceback" not in done.stderr
@@ -28,7 +38,7 @@ def test_the_transcript_is_json_with_a_verdict_for_each_step(tmp_path: Path) -> 
     done = demo(tmp_path, "--json")
     transcript = json.loads(done.stdout)
     assert transcript["ok"] is True
-    assert len(transcript["steps"]) == 9
+    assert len(transcript["steps"]) == 11
     assert all(step["ok"] for step in transcript["steps"])
     assert "acme_pat" not in done.stdout
     assert "Bearer" not in done.stdout

@@ -222,4 +222,4 @@ def test_lists_hide_connectors_that_have_only_facts(capsys: pytest.CaptureFixtur
     assert main(["list", "--all", "--json"]) == 0
     every = {each["name"] for each in json.loads(capsys.readouterr().out)}
     assert {"github", "acme"} <= few
-    assert "sendgrid" in every - few
+    assert "hubspot" in every - few

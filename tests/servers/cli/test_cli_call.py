@@ -146,11 +146,21 @@ def test_a_refusal_of_the_provider_ends_with_1_in_both_forms(place: Place, conne
 
 
 def test_a_lost_answer_of_a_write_is_not_called_a_failure(place: Place, connected: Sandbox) -> None:
-    connected.fault("drop_after_commit", method="POST", path="/api/tickets")
-    ran = place.run("call", "acme", "create_ticket", "subject=once")
+    connected.fault("drop_after_commit", method="POST", path="/api/messages")
+    words = ("sender=support@acme.example", "to=ada@acme.example", "subject=Hello", "text=once")
+    ran = place.run("call", "acme", "send_message", *words)
     assert ran.code == 1
     assert "outcome: unknown" in ran.err
-    assert connected.state.requests["POST /api/tickets"] == 1
+    assert connected.state.requests["POST /api/messages"] == 1
+
+
+def test_a_lost_answer_of_a_write_with_an_id_of_ours_is_found(place: Place, connected: Sandbox) -> None:
+    connected.fault("drop_after_commit", method="POST", path="/api/tickets")
+    ran = place.run("call", "acme", "create_ticket", "subject=once", "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["subject"] == "once"
+    assert connected.state.requests["POST /api/tickets"] == 2
+    assert connected.state.committed("ticket") == 1
 
 
 def test_read_only_refuses_a_write_before_anything_else(

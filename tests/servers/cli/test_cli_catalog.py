@@ -14,7 +14,7 @@ def test_list_names_every_connector_and_how_to_connect_it(place: Place) -> None:
     ran = place.run("list")
     lines = {line.split()[0]: line for line in ran.out.splitlines()}
     assert ran.code == 0
-    assert "3 read" in lines["acme"]
+    assert "4 read" in lines["acme"]
     assert lines["github"].endswith("not connected: clew auth set github")
 
 
@@ -69,7 +69,7 @@ def test_show_says_that_the_address_is_configured(place: Place) -> None:
 
 def test_show_prints_the_stages_in_their_order(place: Place) -> None:
     stages = json.loads(place.run("show", "acme", "--stages", "--json").out)["stages"]
-    assert [stage.strip() for stage in stages][:5] == ["record", "check", "consent", "run", "pin"]
+    assert [stage.strip() for stage in stages][:6] == ["record", "check", "consent", "journal", "run", "pin"]
 
 
 def test_show_gives_the_schema_of_every_tool_as_json(place: Place) -> None:

@@ -44,7 +44,7 @@ def test_every_command_has_an_example_in_its_help(place: Place, words: tuple[str
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("lst",), "clew has no command 'lst'. Did you mean list?"),
+        (("lst",), "clew has no command 'lst'. Did you mean list or stats?"),
         (("auth", "lgin"), "clew auth has no command 'lgin'. Did you mean login?"),
         (("zzz",), "clew has no command 'zzz'. There are: list, show"),
         (("--nonsense",), "unrecognised arguments: --nonsense. See: clew --help"),

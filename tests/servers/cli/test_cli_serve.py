@@ -56,7 +56,7 @@ def test_a_signal_ends_a_server_that_waits_for_its_host(
 
 def test_a_person_who_starts_it_is_told_what_it_is(place: Place) -> None:
     terminal = place.terminal("serve", "acme", "--read-only")
-    terminal.see("clew: serving acme (3 tools) on standard input and output, for an MCP host. Ctrl-C stops it.")
+    terminal.see("clew: serving acme (4 tools) on standard input and output, for an MCP host. Ctrl-C stops it.")
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 130
     assert "Traceback" not in terminal.seen

@@ -1,0 +1,48 @@
+"""Asking a provider to deliver events here, and keeping it so: what an author declares."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from clew.core.secret import Secret
+
+if TYPE_CHECKING:
+    from clew.core.api import Api
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What an operator asks for: the address, our choice of a secret, the types (none: the usual ones), and where.
+
+    `where` has what the provider wants to know besides, such as a repository.
+    """
+
+    url: str
+    secret: Secret
+    types: Sequence[str] = ()
+    where: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribed:
+    """A subscription as the provider has it. `secret` is there when the provider chose one; `ends_at` is in seconds
+    since 1970, None when it has no end; `active` is false when the provider has stopped delivering, `why` in its words.
+    """
+
+    id: str
+    secret: Secret | None = None
+    ends_at: float | None = None
+    active: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """How one provider's webhooks are registered. `where` names what `create` must be told (`repository`), with a
+    sentence each. `check` answers None when the subscription is gone. Without `renew` an ended one is made anew."""
+
+    create: "Callable[[Api, Wish], Awaitable[Subscribed]]"
+    check: "Callable[[Api, str, Mapping[str, str]], Awaitable[Subscribed | None]]"
+    remove: "Callable[[Api, str, Mapping[str, str]], Awaitable[None]]"
+    renew: "Callable[[Api, str, Mapping[str, str]], Awaitable[Subscribed]] | None" = None
+    where: Mapping[str, str] = field(default_factory=dict[str, str])

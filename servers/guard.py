@@ -1,0 +1,115 @@
+"""An HTTP/1.1 server that strangers may talk to: nobody holds a connection, the memory or the loop for long.
+
+uvicorn limits the size of a head but not the time it takes, and its limit of connections refuses whoever comes
+last. Here a head has to be whole in a few seconds, and when too many are not, the connection that has waited longest
+is closed: a sender that means it has sent its head within milliseconds.
+"""
+
+import asyncio
+import contextlib
+from typing import Any, Literal
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 10.0
+"""Seconds for the whole head of a request, also of the next one on a kept connection."""
+HEAD_BYTES = 32 * 1024
+"""Bytes a head may have; providers send less than 4 kB."""
+HEADERS = 100
+"""Headers a request may have."""
+_MOST_WAITING = 2048
+_KEPT_FILES = 256
+"""Open files that are not for connections: the databases, requests to providers."""
+
+
+class GuardedProtocol(H11Protocol):
+    """uvicorn's protocol with a time limit for the head of a request, and a most for those that are not whole."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._last_cycle: object = None
+        state: dict[str, Any] = self.app_state
+        self._waiting: dict[GuardedProtocol, None] = state.setdefault("clew.waiting", {})
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._wait_no_more()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Wait no more when the head is whole."""
+        super().data_received(data)
+        self._look()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next head, which may be there already."""
+        self._wait()
+        super().on_response_complete()
+        self._look()
+
+    def _look(self) -> None:
+        if self.cycle is not self._last_cycle:
+            self._last_cycle = self.cycle
+            self._wait_no_more()
+
+    def _wait(self) -> None:
+        self._wait_no_more()
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+        self._waiting[self] = None
+        if len(self._waiting) > most_waiting():
+            next(iter(self._waiting))._too_slow()
+
+    def _wait_no_more(self) -> None:
+        self._waiting.pop(self, None)
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._wait_no_more()
+        self.transport.abort()
+
+
+def most_waiting() -> int:
+    """Connections without a whole head that are kept: as many as there are files for."""
+    return min(_MOST_WAITING, max(16, _files() - _KEPT_FILES))
+
+
+def _files() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return _MOST_WAITING + _KEPT_FILES
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system grants: every connection is one."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def configure(app: Any, *, lifespan: Literal["on", "off"] = "on") -> uvicorn.Config:
+    """How every server of ours listens; with `lifespan` an application that sets something up."""
+    return uvicorn.Config(
+        app,
+        lifespan=lifespan,
+        http=GuardedProtocol,
+        ws="none",
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        timeout_graceful_shutdown=5,
+    )

@@ -21,19 +21,19 @@ _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 """Faults before the first byte was written. Everything else may have reached the provider."""
 
 
-def _timeout(bounds: Bounds, deadline: Deadline) -> httpx.Timeout:
+def _timeout(bounds: Bounds, deadline: Deadline) -> dict[str, float]:
     """The phase timeouts, none longer than the call may still take.
 
     What comes before the request ends by its own timeout, a little before the call's time is over: a wait for a free
     connection leaves no other proof that nothing was sent, and a TLS handshake that is cut off leaves its socket open.
     """
     left = max(deadline.remaining(), 0.001)
-    return httpx.Timeout(
-        connect=min(bounds.connect, left * 0.9),
-        read=min(bounds.read, left),
-        write=min(bounds.write, left),
-        pool=min(bounds.pool, left * 0.9),
-    )
+    return {
+        "connect": min(bounds.connect, left * 0.9),
+        "read": min(bounds.read, left),
+        "write": min(bounds.write, left),
+        "pool": min(bounds.pool, left * 0.9),
+    }
 
 
 async def send(
@@ -50,7 +50,7 @@ async def send(
     async def trace(step: str, info: Any) -> None:
         steps.append(step)
 
-    request.extensions = {**request.extensions, "timeout": _timeout(bounds, deadline).as_dict()}
+    request.extensions = {**request.extensions, "timeout": _timeout(bounds, deadline)}
     if not safe:
         request.extensions["trace"] = trace
     try:

@@ -79,12 +79,16 @@ class Exchange:
     in_flight: bool = False
     response: Response | None = None
     room: Pass | None = None
+    bare: tuple[httpx.URL, httpx.Headers] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bare = self.request.url, httpx.Headers(self.request.headers)
 
     def again(self) -> "Exchange":
         """The same request, fresh: nothing of an earlier attempt stays on it."""
-        old = self.request
-        request = httpx.Request(old.method, old.url, headers=old.headers, content=old.content)
-        fresh = Attempt(old.method, self.attempt.route)
+        url, headers = self.bare
+        request = httpx.Request(self.request.method, url, headers=headers, content=self.request.content)
+        fresh = Attempt(request.method, self.attempt.route)
         return Exchange(request, fresh, self.safe, self.deadline, self.host, self.trail)
 
     def landed(self, *, changed: bool) -> None:
@@ -125,9 +129,12 @@ class Wire:
     sleep: Sleep = asyncio.sleep
     retries: RetryBudget = field(default_factory=RetryBudget)
     secret_parameters: set[str] = field(default_factory=set[str])
+    _fixed: list[tuple[bytes, bytes]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.base_url = (self.base_url or self.connector.base_url).rstrip("/")
+        fixed = {name.lower(): value for name, value in self.connector.headers.items()}
+        self._fixed = httpx.Headers({**_DEFAULTS, **fixed}).raw
 
     @staticmethod
     def stages() -> Sequence[WireStage]:
@@ -145,7 +152,7 @@ class Wire:
         async def attempt(number: int) -> Response:
             nonlocal refused, renewed
             if refused is None:
-                trial = exchange.again()
+                trial = exchange if number == 1 else exchange.again()
                 try:
                     return await self._once(trial)
                 except AuthExpiredError as error:
@@ -205,8 +212,9 @@ class Wire:
     async def pin(self, exchange: Exchange) -> None:
         """Pin the version and set the fixed headers."""
         request, version = exchange.request, self.connector.version
-        for name, value in (*self.connector.headers.items(), *_DEFAULTS.items()):
-            request.headers.setdefault(name, value)
+        own = request.headers.raw
+        given = {name.lower() for name, _ in own}
+        request.headers = httpx.Headers([*own, *(each for each in self._fixed if each[0] not in given)])
         if version is not None and version.header:
             request.headers[version.header] = version.value
         elif version is not None and version.parameter:
@@ -269,7 +277,9 @@ class Wire:
         exchange.attempt.status = response.status
         if writing is not None and not exchange.safe:
             writing.hear(response.headers)
-        exchange.response = replace(response, url=_without(response.url, self.secret_parameters))
+        if self.secret_parameters:
+            response = replace(response, url=_without(response.url, self.secret_parameters))
+        exchange.response = response
 
     async def learn(self, exchange: Exchange) -> None:
         """Remember what the answer's headers say."""
@@ -332,8 +342,6 @@ def _opened(word: str) -> str:
 
 def _without(url: str, parameters: set[str]) -> str:
     """`url` without the query parameters that carry a credential."""
-    if not parameters:
-        return url
     whole = httpx.URL(url)
     kept = [(name, value) for name, value in whole.params.multi_items() if name not in parameters]
     return str(whole.copy_with(params=kept))

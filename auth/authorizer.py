@@ -16,7 +16,7 @@ from clew.auth.refresh import Refresher
 from clew.auth.schemes import AnyScheme, OAuth2, TokenScheme
 from clew.auth.vault import Record, StaleRecordError, Vault
 from clew.core.connection import Connection
-from clew.core.credentials import Scheme
+from clew.core.credentials import Credential, Scheme
 from clew.core.errors import AuthRevokedError, CallError, ConfigurationError, InternalError, Retry, TransientError
 from clew.core.secret import Secret
 
@@ -67,6 +67,16 @@ class VaultAuthorizer:
             if isinstance(scheme, TokenScheme) and scheme.certificate_bound:
                 request.extensions[EXTENSION] = await bound_identity(self._vault, record, scheme)
             return record.facts.generation
+
+    async def credential(self) -> Credential:
+        """The credential itself, as fresh as `apply` would use it, for a transport that has no requests."""
+        with _operator_faults():
+            record, scheme = await self._read()
+            if self._is_due(record, scheme):
+                record = await self._refreshed(record, scheme)
+            names = ("access_token",) if isinstance(scheme, TokenScheme) else scheme.fields
+            fields = {name: _opened(record, name) for name in names}
+            return Credential(record.facts.generation, record.facts.kind, fields)
 
     async def renew(self, generation: str) -> None:
         """Replace the refused secrets; those that only a person can replace end in `AuthRevokedError`."""

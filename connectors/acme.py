@@ -24,6 +24,8 @@ from clew import (
     once,
 )
 
+from .webhooks.standards import STANDARD
+
 acme = Connector(
     "acme",
     title="Acme",
@@ -63,6 +65,7 @@ acme = Connector(
             Rule(code="invalid_input", status=200, body={"ok": "false", "error": "unknown_sender"}),
         ),
     ),
+    webhooks=STANDARD,
     docs="docs/tutorial.md",
 )
 

@@ -5,6 +5,8 @@ Sources: airbyte-source-airtable 4.5.1, pyairtable 3.5, support.airtable.com. Er
 
 from clew import Bearer, Connector, CursorPages, ErrorMap, Limit, Rule, schemes
 
+from .webhooks.work import AIRTABLE
+
 ERRORS = ErrorMap(
     message=("error.message", "errors[0].message", "error_description", "message", "error"),
     provider_code=("error.type", "errors[*].error", "error"),
@@ -73,5 +75,6 @@ airtable = Connector(
         Limit(name="token", amount=50, per=1),
     ),
     errors=ERRORS,
+    webhooks=AIRTABLE,
     docs="https://airtable.com/developers/web/api",
 )

@@ -5,6 +5,8 @@ Sources: Asana/developer-docs `_errors`, `_rate-limits`, `_auth`, `_pagination`;
 
 from clew import Bearer, Connector, CursorPages, ErrorMap, Limit, Rule, schemes
 
+from .webhooks.work import ASANA
+
 ERRORS = ErrorMap(
     message=("errors[0].message", "error_description", "error"),
     provider_code=("errors[0].phrase", "error"),
@@ -80,5 +82,6 @@ asana = Connector(
         Limit(name="writes at once", amount=15, kind="concurrency", methods=("POST", "PUT", "PATCH", "DELETE")),
     ),
     errors=ERRORS,
+    webhooks=ASANA,
     docs="https://developers.asana.com/reference/rest-api-reference",
 )

@@ -6,6 +6,8 @@ Sources: developer.atlassian.com (rate-limiting, build-an-app-that-respects-rate
 
 from clew import Basic, Connector, ErrorMap, NumberPages, Reset, Rule, schemes
 
+from .webhooks.work import ATLASSIAN
+
 ERRORS = ErrorMap(
     message=("errorMessages[0]", "message", "errors[0].detail", "errors[0].title", "error_description", "error"),
     provider_code=("errors[0].code", "error", "code", "statusCode"),
@@ -86,5 +88,6 @@ atlassian = Connector(
         parameter="startAt", start=0, step="items", items="values", more=None, size_parameter="maxResults"
     ),
     errors=ERRORS,
+    webhooks=ATLASSIAN,
     docs="https://developer.atlassian.com/cloud",
 )

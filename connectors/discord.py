@@ -6,6 +6,8 @@ Sources: discord-api-docs `topics/rate-limits`, `topics/opcodes-and-status-codes
 
 from clew import Bearer, Connector, ErrorMap, Limit, RateLimitHeaders, Reset, Rule, schemes
 
+from .webhooks.messages import DISCORD
+
 _LIMITS = " ".join(str(code) for code in range(30001, 30062) if code not in (30040, 30042, 30046))
 
 ERRORS = ErrorMap(
@@ -91,5 +93,6 @@ discord = Connector(
         ),
     ),
     errors=ERRORS,
+    webhooks=DISCORD,
     docs="https://discord.com/developers/docs",
 )

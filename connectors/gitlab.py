@@ -6,6 +6,8 @@ was not read again. `RateLimit-Reset` is epoch seconds, against the IETF draft.
 
 from clew import ApiKey, Bearer, Connector, ErrorMap, Limit, LinkPages, RateLimitHeaders, Reset, Rule, schemes
 
+from .webhooks.code import GITLAB
+
 ERRORS = ErrorMap(
     message=("error_description", "message.error", "message", "message.base[0]", "error", "errors[0].message"),
     provider_code=("error", "errors[*].extensions.code"),
@@ -78,5 +80,6 @@ gitlab = Connector(
         ),
     ),
     errors=ERRORS,
+    webhooks=GITLAB,
     docs="https://docs.gitlab.com/api/rest/",
 )

@@ -6,6 +6,8 @@ developers.google.com/workspace (calendar errors, gmail quota). "(memory)" marks
 
 from clew import Bearer, Connector, CursorPages, ErrorMap, Reset, Response, Rule, Verdict, schemes
 
+from .webhooks.platforms import GOOGLE_CHANNEL
+
 
 def classify(response: Response) -> Verdict | None:
     """Gmail's history that is too old is a 404 on its address alone."""
@@ -130,5 +132,6 @@ google = Connector(
     ),
     pages=CursorPages(items="items", cursor="nextPageToken", parameter="pageToken"),
     errors=ERRORS,
+    webhooks=GOOGLE_CHANNEL,
     docs="https://developers.google.com/workspace",
 )

@@ -6,6 +6,8 @@ developers.hubspot.com (usage guidelines, changelog). "(memory)" marks what was 
 
 from clew import Bearer, Connector, CursorPages, ErrorMap, Limit, RateLimitHeaders, Response, Rule, Verdict, schemes
 
+from .webhooks.work import HUBSPOT
+
 
 def classify(response: Response) -> Verdict | None:
     """A missing right is named in the context of the first error; the names are the provider's, so they are checked."""
@@ -112,5 +114,6 @@ hubspot = Connector(
         ),
     ),
     errors=ERRORS,
+    webhooks=HUBSPOT,
     docs="https://developers.hubspot.com/docs/api-reference",
 )

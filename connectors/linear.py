@@ -6,6 +6,8 @@ are epoch milliseconds.
 
 from clew import ApiKey, Connector, ErrorMap, Reset, Rule, schemes
 
+from .webhooks.work import LINEAR
+
 ANY = (200, *range(400, 600))
 
 ERRORS = ErrorMap(
@@ -91,5 +93,6 @@ linear = Connector(
         ),
     ),
     errors=ERRORS,
+    webhooks=LINEAR,
     docs="https://linear.app/developers",
 )

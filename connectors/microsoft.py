@@ -6,6 +6,8 @@ codes: (memory).
 
 from clew import Bearer, Connector, ErrorMap, Limit, NextUrlPages, Response, Rule, Verdict, schemes
 
+from .webhooks.platforms import GRAPH
+
 
 def classify(response: Response) -> Verdict | None:
     """A claims challenge: continuous access evaluation wants another login, a plain refresh would loop."""
@@ -136,5 +138,6 @@ microsoft = Connector(
         Limit(name="mailbox at once", amount=4, kind="concurrency", paths=OUTLOOK),
     ),
     errors=ERRORS,
+    webhooks=GRAPH,
     docs="https://learn.microsoft.com/graph",
 )

@@ -6,6 +6,8 @@ again.
 
 from clew import Bearer, Connector, CursorPages, ErrorMap, Limit, Rule, Version, schemes
 
+from .webhooks.work import NOTION
+
 ERRORS = ErrorMap(
     message=("message", "error_description", "error"),
     provider_code=("code", "error"),
@@ -81,5 +83,6 @@ notion = Connector(
     # An average of 3 a second for a connection, bursts allowed (memory). https://developers.notion.com
     rate_limits=Limit(amount=3, per=1, kind="bucket", burst=10),
     errors=ERRORS,
+    webhooks=NOTION,
     docs="https://developers.notion.com/reference",
 )

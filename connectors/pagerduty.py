@@ -6,6 +6,8 @@ pagerduty (python) 7.2.0. "(memory)" marks what was not read again.
 
 from clew import ApiKey, Connector, ErrorMap, Limit, NumberPages, RateLimitHeaders, Reset, Rule, schemes
 
+from .webhooks.work import PAGERDUTY
+
 ERRORS = ErrorMap(
     message=("error.errors[0]", "error.message", "errors[0]", "message", "error_description", "error"),
     provider_code=("error.code", "error"),
@@ -71,5 +73,6 @@ pagerduty = Connector(
         ),
     ),
     errors=ERRORS,
+    webhooks=PAGERDUTY,
     docs="https://developer.pagerduty.com/api-reference",
 )

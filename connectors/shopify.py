@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from clew import Bearer, Connector, ErrorMap, Response, Rule, Verdict, schemes
 
+from .webhooks.money import SHOPIFY
+
 ANY = (200, *range(400, 600))
 _USER_ERRORS = {
     "TAKEN": "conflict",
@@ -151,5 +153,6 @@ shopify = Connector(
         ),
     ),
     errors=ERRORS,
+    webhooks=SHOPIFY,
     docs="https://shopify.dev/docs/api/admin-graphql",
 )

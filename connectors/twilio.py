@@ -5,6 +5,8 @@ Sources: twilio-python 9.13.0, airbyte-source-twilio 0.16.0; the numbers are the
 
 from clew import Basic, Connector, ErrorMap, NextUrlPages, Rule, schemes
 
+from .webhooks.messages import TWILIO
+
 ANY = (200, 201, *range(400, 600))
 
 ERRORS = ErrorMap(
@@ -67,5 +69,6 @@ twilio = Connector(
     ),
     pages=NextUrlPages(items="messages", next_url="next_page_uri", size_parameter="PageSize"),
     errors=ERRORS,
+    webhooks=TWILIO,
     docs="https://www.twilio.com/docs/usage/api",
 )

@@ -6,6 +6,8 @@ articles 9182123625370 and 4408834530458. "(memory)" marks what was not read aga
 
 from clew import Basic, Bearer, Connector, CursorPages, ErrorMap, Limit, RateLimitHeaders, Reset, Rule, schemes
 
+from .webhooks.work import ZENDESK
+
 ERRORS = ErrorMap(
     message=("description", "error.message", "error.title", "errors[0].detail", "errors[0].title", "message", "error"),
     provider_code=("error", "errors[*].code", "error.title"),
@@ -85,5 +87,6 @@ zendesk = Connector(
         ),
     ),
     errors=ERRORS,
+    webhooks=ZENDESK,
     docs="https://developer.zendesk.com/api-reference",
 )

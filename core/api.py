@@ -8,9 +8,8 @@ import json as json_module
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from enum import Enum
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast, overload
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from clew.core.audit import Attempt
 from clew.core.bounds import SAFE_METHODS
@@ -18,6 +17,7 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError, ContractChangedError, InvalidInputError, Outcome, OutcomeUnknownError
 from clew.core.fields import MISSING, as_list, look
+from clew.core.forms import Form, Query, encoded, pairs
 from clew.core.host import Host
 from clew.core.mapping import read
 from clew.core.outcomes import ErrorMap, Rule
@@ -28,12 +28,11 @@ from clew.core.response import Response
 if TYPE_CHECKING:
     import httpx
 
+    from clew.core.mail.api import MailApi
     from clew.core.wire import Trail, Wire
     from clew.core.writing import Writing
 
 T = TypeVar("T")
-Scalar = str | int | float | bool
-Query = Mapping[str, Scalar | Sequence[Scalar] | None]
 
 _PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*")
 
@@ -46,14 +45,15 @@ class Reading(TypedDict, total=False):
 
 
 class Sending(Reading, total=False):
-    """And what a request with a body may carry: JSON data, or form fields.
+    """And what a request with a body may carry: JSON data, or form fields (`core.forms`: mappings and lists in them
+    are written with brackets).
 
     `safe=True` in a write tool says that this request alone changes nothing that anybody could see (it asks for an
     address, or searches): it may be repeated, and a call that ends after it has changed nothing yet.
     """
 
     json: Any
-    form: Query | None
+    form: Form | None
     safe: bool
 
 
@@ -179,6 +179,13 @@ class Api:
         attempt = Attempt("POST", "(upload)")
         await wire.exchange(Exchange(request, attempt, True, self._deadline, self._host, self._trail))
 
+    @property
+    def mail(self) -> "MailApi":
+        """The mailbox and the submission server of a connection whose connector has `base_url="mail://account"`."""
+        from clew.core.mail.api import MailApi
+
+        return MailApi(self._wire, self._deadline, self._trail, self._effect, self._host)
+
     def reference(self, reference: str) -> None:
         """Say what the provider calls the object that this write makes or changes, so that an event can name it."""
         if self._writing is not None:
@@ -295,19 +302,6 @@ def _trusted(url: str, base_url: str, hosts: Sequence[str]) -> bool:
     return known and target.scheme == "https" and target.port is None
 
 
-def _pairs(query: Query | None) -> list[tuple[str, str | int | float | bool | None]]:
-    pairs: list[tuple[str, str | int | float | bool | None]] = []
-    for name, value in (query or {}).items():
-        values = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        pairs += [(name, _text(each)) for each in values if each is not None]
-    return pairs
-
-
-def _text(value: Scalar) -> str:
-    plain = value.value if isinstance(value, Enum) else value
-    return str(plain).lower() if isinstance(plain, bool) else str(plain)
-
-
 def _request(method: str, url: str, more: Sending) -> "httpx.Request":
     import httpx
 
@@ -317,16 +311,16 @@ def _request(method: str, url: str, more: Sending) -> "httpx.Request":
         if more.get("headers"):
             headers = httpx.Headers(kind)
             headers.update(more.get("headers"))
-        return httpx.Request(method, url, params=_pairs(more.get("query")) or None, headers=headers, content=content)
+        return httpx.Request(method, url, params=pairs(more.get("query")) or None, headers=headers, content=content)
     except (httpx.InvalidURL, ValueError) as error:
         raise InvalidInputError(
             "the arguments do not fit into a request: too long for a URL, no valid text, or no finite number."
         ) from error
 
 
-def _body(json: Any, form: Query | None) -> tuple[bytes | None, dict[str, str]]:
+def _body(json: Any, form: Form | None) -> tuple[bytes | None, dict[str, str]]:
     if form is not None:
-        return urlencode(_pairs(form)).encode(), {"content-type": "application/x-www-form-urlencoded"}
+        return encoded(form), {"content-type": "application/x-www-form-urlencoded"}
     if json is None:
         return None, {}
     text = json_module.dumps(json, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

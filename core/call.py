@@ -18,6 +18,8 @@ from clew.core.host import Host, Question, SilentHost
 from clew.core.journal import Journal
 from clew.core.journaling import has_ended, journaled
 from clew.core.policy import Decision, Policy
+from clew.core.recording import opened, size, timeline
+from clew.core.redaction import Names
 from clew.core.schema import Signature
 from clew.core.wire import Trail, Wire
 
@@ -28,7 +30,9 @@ log = logging.getLogger(__name__)
 class Call:
     """A tool, its arguments as they came, whose credentials, and how long it may take.
 
-    `identity` is what the provider calls the account, `granted` the scopes it gave, None where nobody knows.
+    `identity` is what the provider calls the account, `granted` the scopes it gave, None where nobody knows. `origin`
+    says who calls and as part of what, `why` is filled in by the policy, and `versions` are those that the record
+    names. `fit` makes a result as small as the caller can take.
     """
 
     tool: Tool
@@ -42,11 +46,16 @@ class Call:
     trail: Trail = field(default_factory=Trail)
     identity: str | None = None
     granted: frozenset[str] | None = None
+    origin: audit.Origin = field(default_factory=audit.Origin)
+    why: audit.Why = field(default_factory=audit.Why)
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    fit: "Fit | None" = None
     settled: bool = False  # what it asks for has an end already, so nobody is asked and nothing is done
     within: str = ""  # the step of a workflow that this call is
 
 
 Structured = dict[str, Any]
+Fit = Callable[[Call, Structured], Structured]
 Proceed = Callable[[Call], Awaitable[Structured]]
 Stage = Callable[[Call, Proceed], Awaitable[Structured]]
 
@@ -62,11 +71,19 @@ class Walk:
     """The stages of a call, folded into one function. `str(walk)` prints them in order."""
 
     def __init__(
-        self, policy: Policy | None = None, sink: audit.Sink = audit.log_record, journal: Journal | None = None
+        self,
+        policy: Policy | None = None,
+        sink: audit.Sink = audit.log_record,
+        journal: Journal | None = None,
+        *,
+        begin: audit.Sink | None = None,
+        names: Names | None = None,
     ) -> None:
         self.policy = policy or Policy()
         self.sink = sink
         self.writes = journal
+        self.begin = begin
+        self.names = names
         self.stages: Sequence[Stage] = (self.record, self.check, self.consent, self.journal, self.run)
 
     def __str__(self) -> str:
@@ -81,7 +98,11 @@ class Walk:
         chosen = stages or self.stages
 
         async def proceed(call: Call) -> Structured:
-            return await chosen[position](call, self._from(position + 1, chosen))
+            stage, began = chosen[position], time.monotonic()
+            try:
+                return await stage(call, self._from(position + 1, chosen))
+            finally:
+                call.trail.marks.append((stage.__name__, began, time.monotonic() - began))
 
         return proceed
 
@@ -91,15 +112,21 @@ class Walk:
 
     async def record(self, call: Call, proceed: Proceed) -> Structured:
         """Every call leaves a record; faults of ours become `internal` with a reference to the log."""
-        tool, connection = call.tool, call.connection
-        record = audit.Record(
-            call.reference, tool.connector, tool.name, tool.effect, connection.account, connection.tenant, audit.now()
-        )
-        record.identity = call.identity
+        tool = call.tool
         started = time.monotonic()
+        record = opened(call.reference, tool, call.connection, call.arguments, self.names)
+        record.identity, record.origin, record.why, record.versions = (
+            call.identity,
+            call.origin,
+            call.why,
+            call.versions,
+        )
+        self._told(self.begin, record)
         try:
             result = await proceed(call)
+            result = call.fit(call, result) if call.fit else result
             record.outcome = Outcome.APPLIED if call.trail.changed else Outcome.NOT_APPLIED
+            record.tokens_out = audit.tokens(size(result))
             return result
         except CallError as error:
             raise self._settled(error, call, record) from error.__cause__
@@ -117,12 +144,15 @@ class Walk:
             call.trail.closed = True
             record.seconds = round(time.monotonic() - started, 4)
             record.attempts = call.trail.attempts
-            self._kept(record)
+            record.stages = timeline(call.trail.marks, started)
+            self._told(self.sink, record)
 
-    def _kept(self, record: audit.Record) -> None:
+    @staticmethod
+    def _told(sink: audit.Sink | None, record: audit.Record) -> None:
         """What happened has happened: a sink that fails must not turn it into an error."""
         try:
-            self.sink(record)
+            if sink is not None:
+                sink(record)
         except Exception:
             log.exception("the record of call %s could not be kept", record.reference)
 
@@ -134,6 +164,8 @@ class Walk:
             error.next_step = "Part of this action has happened. Read the current state before doing anything else."
         error.reference = call.reference
         record.code, record.outcome = error.code, error.outcome
+        record.provider_code, record.retry = error.provider_code, error.retry
+        record.tokens_out = audit.tokens(len(error.as_text()))
         return error
 
     async def check(self, call: Call, proceed: Proceed) -> Structured:
@@ -154,9 +186,10 @@ class Walk:
         asking = call.wire.connector.asking.get(call.tool.name)
         if decision is Decision.ALLOW and asking is not None and asking.when(call.typed):
             decision = Decision.ASK
+        call.why.rule = f"{call.tool.effect} tools: {decision}"
         if decision is Decision.DENY:
             raise DeniedError(f"the policy of this server does not allow {call.tool.name}.")
-        if decision is Decision.ASK and await has_ended(call, self.writes):
+        if decision is Decision.ASK and await has_ended(_same(call), self.writes):
             call.settled = True
         elif decision is Decision.ASK and not await self._confirmed(call):
             raise DeniedError(f"the person declined {call.tool.name}; nothing was changed.")
@@ -165,9 +198,12 @@ class Walk:
     async def _confirmed(self, call: Call) -> bool:
         """Ask, with the call's clock stopped while the person thinks."""
         question = await self._question(call)
-        left = call.deadline.remaining()
+        left, asked = call.deadline.remaining(), time.monotonic()
+        call.why.answer = "asked"
         agreed = await call.host.confirm(question) is True
         call.deadline = Deadline.after(max(left, 0.001))
+        call.why.answer, call.why.seconds = "agreed" if agreed else "declined", time.monotonic() - asked
+        call.why.approval = type(call.host).__name__
         return agreed
 
     @staticmethod
@@ -187,7 +223,7 @@ class Walk:
         """Writes only: durable before they leave, done once, and told again to whoever repeats them."""
         if call.tool.effect is Effect.READ and not call.within:
             return await proceed(call)
-        return await journaled(call, proceed, self.writes)
+        return await journaled(_same(call), _same(proceed), self.writes)
 
     async def run(self, call: Call, proceed: Proceed) -> Structured:
         """The tool function itself, and its result as plain data."""
@@ -202,7 +238,12 @@ class Walk:
 
         if self.writes is None:
             raise ConfigurationError(f"{call.tool.name} has several steps and needs the journal of a server.")
-        return Flow(call, self.step, self.writes)
+        return Flow(_same(call), _same(self.step), self.writes)
+
+
+def _same(own: Any) -> Any:
+    """A thing of this module, for modules that know it under its import name; to a checker of files those are two."""
+    return own
 
 
 def _wider(call: Call, missing: Sequence[str]) -> str:

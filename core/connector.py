@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clew.core.api import Api
     from clew.core.limiter import Declared
     from clew.core.limits import Limit, RateLimitHeaders
+    from clew.core.webhooks.scheme import Scheme as WebhookScheme
     from clew.core.workflow import Flow
 
 P = ParamSpec("P")
@@ -95,10 +96,12 @@ class Asking:
 class Connector:
     """One provider's API as facts. Tools are added by the decorators `read`, `write` and `destructive(preview=…)`.
 
-    `base_url` is the API's root; an operator can override it (`[connectors.NAME] base_url`). `auth` lists the ways to
+    `base_url` is the API's root; an operator can override it (`[connectors.NAME] base_url`). `mail://account` says that
+    the servers are SMTP and IMAP and stand in the connection's variables. `auth` lists the ways to
     authenticate, the preferred one first. `headers` go with every request. `graphql` is the path of the GraphQL
     endpoint below `base_url`. `rate_limits` holds the provider's budgets (`Limit`) and where answers say what is left
-    (`RateLimitHeaders`), one or several. `docs` is where a person reads about the API.
+    (`RateLimitHeaders`), one or several. `webhooks` says how deliveries are verified, one scheme or several of which a
+    delivery uses one. `docs` is where a person reads about the API.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Connector:
     rate_limits: "RateLimitHeaders | Limit | Sequence[RateLimitHeaders | Limit] | None" = None
     bounds: Bounds = field(default_factory=Bounds)
     graphql: str = "/graphql"
+    webhooks: "WebhookScheme | Sequence[WebhookScheme]" = ()
     docs: str = ""
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool], init=False)
     asking: dict[str, Asking] = field(default_factory=dict[str, Asking], init=False)
@@ -120,7 +124,7 @@ class Connector:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigurationError(f"connector name {self.name!r}: use lower-case letters, digits and _, at most 40.")
-        if not re.match(r"https?://[^/?#]+", self.base_url):
+        if not re.match(r"(https?|mail)://[^/?#]+", self.base_url):
             raise ConfigurationError(f"connector {self.name}: base_url must be an http(s) URL, not {self.base_url!r}.")
 
     def __repr__(self) -> str:
@@ -132,6 +136,11 @@ class Connector:
         if self.auth is None:
             return ()
         return (self.auth,) if isinstance(self.auth, Scheme) else tuple(self.auth)
+
+    @property
+    def webhook_schemes(self) -> "tuple[WebhookScheme, ...]":
+        """How deliveries are verified; empty when the provider sends none, or nobody has said how."""
+        return tuple(self.webhooks) if isinstance(self.webhooks, Sequence) else (self.webhooks,)
 
     @cached_property
     def declared(self) -> "Declared":

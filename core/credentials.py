@@ -1,9 +1,25 @@
 """What core needs from auth, as protocols that core owns."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from clew.core.secret import Secret
 
 if TYPE_CHECKING:
     import httpx
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One connection's credential, opened for one operation of a transport that is not HTTP.
+
+    `kind` is the scheme's, `fields` are its secret fields by name: `username` and `password`, or `access_token`.
+    """
+
+    generation: str
+    kind: str
+    fields: Mapping[str, Secret]
 
 
 class Authorizer(Protocol):
@@ -24,6 +40,15 @@ class Authorizer(Protocol):
         Returns when a different generation is in place. Raises `AuthRevokedError` when the credential cannot be
         renewed without a person, `TransientError` when the authorization server is out.
         """
+        ...
+
+
+@runtime_checkable
+class Lender(Protocol):
+    """An authorizer that can also hand out the credential itself, where there is no request to put it on."""
+
+    async def credential(self) -> Credential:
+        """The credential, fresh as `apply` would use it. Raises what `apply` raises."""
         ...
 
 

@@ -105,7 +105,9 @@ async def open_database(location: str | Path | Secret) -> Database:
         del rest  # it may hold the password, and a traceback shows what a frame holds
         from clew.core.postgres import PostgresDatabase
 
-        return await PostgresDatabase.open(address)
+        opened: Any = await PostgresDatabase.open(address)  # a checker of files knows `Batched` twice
+        database: Database = opened
+        return database
     if not separator or scheme == "sqlite":
         return await SqliteDatabase.open(Path(rest or scheme))
     raise ConfigurationError(

@@ -87,7 +87,7 @@ class CallError(ClewError):
 
     `message` is one sentence of ours. Whatever came from the provider goes into `provider_code` and
     `provider_message` and is shown as a labelled quotation: it is data from outside and may be hostile.
-    `retry_after` is in seconds.
+    `retry_after` is in seconds. `object_id` is the provider's name of the object concerned, by which an event finds it.
     """
 
     code: ClassVar[Code] = Code.INTERNAL
@@ -109,6 +109,7 @@ class CallError(ClewError):
         provider_code: str | None = None,
         provider_message: str | None = None,
         request_id: str | None = None,
+        object_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -122,6 +123,7 @@ class CallError(ClewError):
         self.provider_code = quote(provider_code, 100) if provider_code else None
         self.provider_message = quote(provider_message) if provider_message else None
         self.request_id = quote(request_id, 100) if request_id else None
+        self.object_id = quote(object_id, 250) if object_id else None
         self.reference: str | None = None
         self.result: Mapping[str, Any] | None = None  # of the same action done before
 

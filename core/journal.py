@@ -160,45 +160,20 @@ class Journal:
 
     async def claim(self, wanted: Wanted, *, state: State) -> tuple[Write, bool]:
         """Make the row in this state, durable, or find the one that is there; True says that it was made."""
-        owner, identity = self.presence.appear(), secrets.token_hex(12)
-        connection, where = wanted.connection, _match(wanted)
-        sealed = await self._seal(connection, identity, "arguments", wanted.arguments)
-        mine = f"{owner}/{identity}"
-        now = time.time()
+        identity = secrets.token_hex(12)
+        owner = f"{self.presence.appear()}/{identity}"
+        where, parameters = _match(wanted)
+        sealed = await self._seal(wanted.connection, identity, "arguments", wanted.arguments)
         key = f"id:{wanted.request_id}" if wanted.request_id is not None else None
-        chosen: Statement = (
-            f"INSERT INTO writes (id, tenant, connector, account, tool, request_key, fingerprint, state, generation, "  # noqa: S608
-            "attempts, owner, fence, lease_ends, arguments, created_at, sent_at) "
-            "SELECT ?, ?, ?, ?, ?, COALESCE(?, 'auto:' || ? || ':' || COALESCE((SELECT MAX(id) FROM writes WHERE "
-            f"{_SAME}fingerprint = ? AND created_at = (SELECT MAX(created_at) FROM writes WHERE {_SAME}"
-            "fingerprint = ?)), '')), ?, ?, 1, ?, ?, 1, clew_now() + ?, ?, ?, ? "
-            f"WHERE NOT EXISTS (SELECT 1 FROM writes WHERE {where[0]}) "
-            "ON CONFLICT (tenant, connector, account, tool, request_key) DO NOTHING",
-            (
-                identity,
-                *_scope(wanted),
-                key,
-                wanted.fingerprint,
-                *_scope(wanted),
-                wanted.fingerprint,
-                *_scope(wanted),
-                wanted.fingerprint,
-                wanted.fingerprint,
-                state.value,
-                int(state is State.SENT),
-                mine,
-                LEASE_SECONDS,
-                sealed,
-                now,
-                now if state is State.SENT else None,
-                *where[1],
-            ),
-        )
         while True:
-            done = await self._run(chosen, (f"{_SELECT}WHERE {where[0]} {_LATEST}", where[1]))
+            done = await self._run(
+                _insertion(wanted, state, (identity, owner, key), sealed),
+                (f"{_SELECT}WHERE {where} {_LATEST}", parameters),
+            )
             if done[1].rows:
                 row = _write(done[1].rows[0])
                 return row, row.id == identity
+            key = f"auto:{identity}"  # a clock that was set back has mixed up the order of equal writes
 
     async def take(self, row: Write, state: State, *, anew: bool = False) -> Write | None:
         """Hold a row that nobody holds, in this state; None when somebody was faster. `anew`: it certainly did not
@@ -226,7 +201,7 @@ class Journal:
         now = time.time()
         done = await self._run(
             (
-                "UPDATE writes SET state = 'sent', attempts = attempts + 1, sent_at = COALESCE(sent_at, ?), "
+                "UPDATE writes SET state = 'sent', attempts = attempts + 1, sent_at = COALESCE(sent_at, ?), "  # noqa: S608
                 "reference = COALESCE(?, reference), lease_ends = clew_now() + ? "
                 f"WHERE id = ? AND owner = ? AND fence = ? AND {_HELD} = 1",
                 (now, reference, LEASE_SECONDS, row.id, row.owner, row.fence),
@@ -276,6 +251,9 @@ class Journal:
         row = await self.get(identity)
         if row is None or self.is_held(row) or not (row.pending or row.state in (State.UNKNOWN, State.SENT)):
             return False
+        return await self._complete(row, state, answer, by)
+
+    async def _complete(self, row: Write, state: State, answer: Mapping[str, Any] | None, by: str) -> bool:
         taken = await self.take(row, row.state)
         if taken is None:
             return False
@@ -391,6 +369,29 @@ def _match(wanted: Wanted) -> tuple[str, tuple[Value, ...]]:
     if wanted.request_id is not None:
         return f"{_SAME}request_key = ?", (*_scope(wanted), f"id:{wanted.request_id}")
     return f"{_SAME}{_RECENT}", (*_scope(wanted), wanted.fingerprint, time.time() - wanted.window)
+
+
+def _insertion(wanted: Wanted, state: State, made: tuple[str, str, str | None], sealed: bytes) -> Statement:
+    """Make the row, unless there is one that the caller must meet. `made` is its id, its owner and its key.
+
+    Equal writes without a key form a chain: the key of each names the one before, so two at once are never both made.
+    """
+    identity, owner, key = made
+    same = (*_scope(wanted), wanted.fingerprint)
+    now, (where, parameters) = time.time(), _match(wanted)
+    sql = (
+        "INSERT INTO writes (id, tenant, connector, account, tool, request_key, fingerprint, state, generation, "  # noqa: S608
+        "attempts, owner, fence, lease_ends, arguments, created_at, sent_at) "
+        "SELECT ?, ?, ?, ?, ?, COALESCE(?, 'auto:' || ? || ':' || COALESCE((SELECT MAX(id) FROM writes WHERE "
+        f"{_SAME}fingerprint = ? AND created_at = (SELECT MAX(created_at) FROM writes WHERE {_SAME}"
+        "fingerprint = ?)), '')), ?, ?, 1, ?, ?, 1, clew_now() + ?, ?, ?, ? "
+        f"WHERE NOT EXISTS (SELECT 1 FROM writes WHERE {where}) "
+        "ON CONFLICT (tenant, connector, account, tool, request_key) DO NOTHING"
+    )
+    sent = state is State.SENT
+    values = (identity, *_scope(wanted), key, wanted.fingerprint, *same, *same, wanted.fingerprint, state.value)
+    more = (int(sent), owner, LEASE_SECONDS, sealed, now, now if sent else None)
+    return sql, (*values, *more, *parameters)
 
 
 def _label(connection: Connection, identity: str, what: str) -> str:

@@ -77,6 +77,11 @@ class Pass:
     early: float = 0.0
     cold: float = 0.0
 
+    def points(self) -> dict[str, float]:
+        """What it was charged by the budgets that count something else than requests."""
+        pairs = zip(self.asks, self.limits, strict=True)
+        return {limit.name: ask.cost for ask, limit in pairs if limit is not None and ask.cost != 1.0}
+
 
 @dataclass(slots=True)
 class Jitter:

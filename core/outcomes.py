@@ -231,6 +231,7 @@ def _error(
         retry=_advised(verdict, kind, said, errors),
         retry_after=_wait(verdict, kind, said, errors, now),
         url=verdict.url,
+        object_id=verdict.object_id,
         fields={name: hide(why) for name, why in fields.items()},
         status=response.status,
         provider_code=hide(code),

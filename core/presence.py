@@ -19,7 +19,7 @@ class Presence:
     """This process's name among the writers of a store, and what is known of the others."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder if fcntl is not None else None
+        self._folder = folder
         self._held: int | None = None
         self._process = 0
         self.owner = ""
@@ -30,7 +30,7 @@ class Presence:
             return self.owner
         name, self._held, self._process = secrets.token_hex(8), None, os.getpid()
         self.owner = f"n{name}"
-        if self._folder is not None:
+        if self._folder is not None and fcntl is not None:
             with contextlib.suppress(OSError):
                 self._folder.mkdir(mode=0o700, exist_ok=True)
                 # A bare descriptor: it must stay open until the process ends, whoever forgets this object.
@@ -41,7 +41,7 @@ class Presence:
 
     def is_gone(self, owner: str) -> bool:
         """Is it certain that the process of this name has ended?"""
-        if self._folder is None or not owner.startswith("f") or owner == self.owner:
+        if fcntl is None or self._folder is None or not owner.startswith("f") or owner == self.owner:
             return False
         path = self._folder / owner
         try:

@@ -22,6 +22,7 @@ class Verdict:
     `code` `None` (or `ok`) means success, `accepted` a success whose end comes later. `retry_after` is in seconds.
     `outcome` and `retry` only where the code does not say it by itself. `fields` are the arguments the provider
     complains about, each with why. In `next_step`, `{account}` becomes the account's name, quoted for a command.
+    `object_id` is the provider's name of the object concerned.
     """
 
     code: str | None
@@ -32,6 +33,7 @@ class Verdict:
     outcome: Outcome | None = None
     fields: Mapping[str, str] | None = None
     retry: Retry | None = None
+    object_id: str | None = None
 
     @property
     def success(self) -> bool:

@@ -31,6 +31,7 @@ RequestId = Annotated[
     ),
 ]
 _REQUEST_ID = "request_id"
+_OPTIONAL: Any = RequestId | None  # pyright: ignore[reportOperatorIssue]
 
 
 class Signature:
@@ -61,7 +62,7 @@ class Signature:
             self.parameters[parameter.name] = (hint, default)
         if keyed and _REQUEST_ID in self.parameters:
             raise ConfigurationError(f"tool {name}: the parameter {_REQUEST_ID} is the framework's own.")
-        self.extra = {_REQUEST_ID: (RequestId | None, None)} if keyed else {}
+        self.extra: dict[str, tuple[Any, Any]] = {_REQUEST_ID: (_OPTIONAL, None)} if keyed else {}
 
     @cached_property
     def model(self) -> type[BaseModel]:

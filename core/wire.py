@@ -14,17 +14,21 @@ import asyncio
 import base64
 import binascii
 import shlex
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 import httpx
 
-from clew.core.audit import Attempt
+from clew.core.audit import Attempt, now, plain_id
+from clew.core.bounds import Bounds
+from clew.core.carrier import Carrier
 from clew.core.connection import Connection
 from clew.core.connector import Connector
-from clew.core.credentials import Authorizer
+from clew.core.credentials import Authorizer, Credential, Lender
 from clew.core.deadline import Deadline
-from clew.core.errors import AuthExpiredError, AuthRevokedError, CallError, Code, Outcome
+from clew.core.errors import AuthExpiredError, AuthRevokedError, CallError, Code, InternalError, Outcome
 from clew.core.host import Host
 from clew.core.limiter import Limiter, Pass, Sending
 from clew.core.limits import retry_after
@@ -46,13 +50,14 @@ class Trail:
     """What one call has done so far: its requests, how many of them changed or may have changed the world, and how many
     that may do so are on their way with their end not known yet. Once it is `closed`, nothing leaves for the call.
     `background` work leaves the provider's budgets to calls that somebody waits for. `writing` is the journal's side of
-    a write."""
+    a write. `marks` are the stages that have ended: name, monotonic time of the beginning, seconds."""
 
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     changed: int = 0
     in_flight: int = 0
     closed: bool = False
     background: bool = False
+    marks: list[tuple[str, float, float]] = field(default_factory=list[tuple[str, float, float]])
     writing: Writing | None = None
 
     def outcome(self) -> Outcome:
@@ -65,7 +70,8 @@ class Exchange:
     """One request and what became of it. `attempt.route` is the path template: what budgets and records go by.
 
     `safe` says that the request cannot change anything at the provider. `secrets` are the credential's parts as they
-    stand on the request, to be taken out of what the provider says about it.
+    stand on the request, to be taken out of what the provider says about it. With a `carrier` another transport than
+    HTTP does what the request names, with the `credential` in hand.
     """
 
     request: httpx.Request
@@ -79,6 +85,8 @@ class Exchange:
     in_flight: bool = False
     response: Response | None = None
     room: Pass | None = None
+    carrier: Carrier | None = None
+    credential: Credential | None = None
     bare: tuple[httpx.URL, httpx.Headers] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,7 +97,7 @@ class Exchange:
         url, headers = self.bare
         request = httpx.Request(self.request.method, url, headers=headers, content=self.request.content)
         fresh = Attempt(request.method, self.attempt.route)
-        return Exchange(request, fresh, self.safe, self.deadline, self.host, self.trail)
+        return Exchange(request, fresh, self.safe, self.deadline, self.host, self.trail, carrier=self.carrier)
 
     def landed(self, *, changed: bool) -> None:
         """The end of this request is known."""
@@ -105,11 +113,27 @@ class Exchange:
         return text
 
 
-_PROVIDER_GONE = (httpx.NetworkError, httpx.ConnectTimeout, httpx.ReadTimeout, httpx.RemoteProtocolError)
+_PROVIDER_GONE = (
+    httpx.NetworkError,
+    httpx.ConnectTimeout,
+    httpx.ReadTimeout,
+    httpx.RemoteProtocolError,
+    ConnectionError,
+)
 """Faults that speak of the provider's host, not of one request or of us."""
 
 _BACKEND_GONE = frozenset({502, 503, 504, 520, 521, 522, 523, 524, 529})
 """Statuses of an edge with nothing behind it."""
+
+
+class Sent(TypedDict):
+    """What every transport is told about one exchange."""
+
+    bounds: Bounds
+    deadline: Deadline
+    safe: bool
+    provider: str
+
 
 WireStage = Callable[["Wire", Exchange], Awaitable[None]]
 
@@ -129,6 +153,7 @@ class Wire:
     sleep: Sleep = asyncio.sleep
     retries: RetryBudget = field(default_factory=RetryBudget)
     secret_parameters: set[str] = field(default_factory=set[str])
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
     _fixed: list[tuple[bytes, bytes]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -175,19 +200,29 @@ class Wire:
         return await retrying(attempt, policy=self.retry, deadline=exchange.deadline, sleep=pause, spend=spend)
 
     async def _once(self, exchange: Exchange) -> Response:
-        exchange.trail.attempts.append(exchange.attempt)
+        attempt, began = exchange.attempt, time.monotonic()
+        attempt.began = now()
+        exchange.trail.attempts.append(attempt)
         try:
             for stage in self.stages():
-                await stage(self, exchange)
+                await self._timed(stage, exchange)
         except CallError as error:
-            exchange.attempt.code = error.code
+            attempt.code = error.code
             exchange.landed(changed=error.outcome is not Outcome.NOT_APPLIED)
             raise
         finally:
+            attempt.seconds = time.monotonic() - began
             await self.limiter.leave(exchange.room)
         assert exchange.response is not None
         exchange.landed(changed=True)
         return exchange.response
+
+    async def _timed(self, stage: WireStage, exchange: Exchange) -> None:
+        at = time.monotonic()
+        try:
+            await stage(self, exchange)
+        finally:
+            exchange.attempt.spent(stage.__name__, time.monotonic() - at)
 
     async def _renew(self, generation: str, refused: AuthExpiredError) -> None:
         if self.authorizer is None:
@@ -230,6 +265,7 @@ class Wire:
             tell=exchange.host.progress,
         )
         exchange.attempt.waited += waited
+        exchange.attempt.units = exchange.room.points()
 
     def _sending(self, exchange: Exchange) -> Sending:
         return Sending(self._principal, exchange.attempt.route, exchange.request, exchange.trail.background)
@@ -242,6 +278,9 @@ class Wire:
         """Apply the credential."""
         if self.authorizer is None:
             return
+        if exchange.carrier is not None:
+            await self._lend(exchange, self.authorizer)
+            return
         request = exchange.request
         headers, query = request.headers.copy(), request.url.params
         exchange.generation = await self.authorizer.apply(request)
@@ -249,6 +288,14 @@ class Wire:
         self.secret_parameters.update(added)
         values = [value for name, value in request.headers.items() if headers.get(name) != value]
         exchange.secrets = tuple(Secret(part) for part in _parts([*values, *added.values()]))
+
+    async def _lend(self, exchange: Exchange, authorizer: Authorizer) -> None:
+        if not isinstance(authorizer, Lender):
+            raise InternalError(f"the credential of {self.connector.name} cannot be used without HTTP.")
+        exchange.credential = await authorizer.credential()
+        exchange.generation = exchange.credential.generation
+        parts = _parts(secret.reveal() for secret in exchange.credential.fields.values())
+        exchange.secrets = tuple(Secret(part) for part in parts)
 
     async def send(self, exchange: Exchange) -> None:
         """Send and read the answer."""
@@ -261,25 +308,30 @@ class Wire:
             exchange.in_flight = True
             exchange.trail.in_flight += 1
         try:
-            response = await send(
-                self.client,
-                exchange.request,
-                bounds=self.connector.bounds,
-                deadline=exchange.deadline,
-                safe=exchange.safe,
-                provider=self.connector.name,
-            )
+            response = await self._carried(exchange)
         except CallError as error:
             if isinstance(error.__cause__, _PROVIDER_GONE):
                 assert exchange.room is not None
                 await self.limiter.failed(exchange.room)
             raise
-        exchange.attempt.status = response.status
+        exchange.attempt.status, exchange.attempt.request_id = response.status, plain_id(response.headers)
+        exchange.credential = None
         if writing is not None and not exchange.safe:
             writing.hear(response.headers)
         if self.secret_parameters:
             response = replace(response, url=_without(response.url, self.secret_parameters))
         exchange.response = response
+
+    async def _carried(self, exchange: Exchange) -> Response:
+        facts: Sent = {
+            "bounds": self.connector.bounds,
+            "deadline": exchange.deadline,
+            "safe": exchange.safe,
+            "provider": self.connector.name,
+        }
+        if exchange.carrier is not None:
+            return await exchange.carrier.carry(exchange.credential, **facts)
+        return await send(self.client, exchange.request, **facts)
 
     async def learn(self, exchange: Exchange) -> None:
         """Remember what the answer's headers say."""

@@ -1,7 +1,7 @@
 """Workflows: a tool of several steps, each of them a tool, that goes on where it stopped.
 
-The function is run again from its beginning after a crash; steps that are done are told from the journal, the next one is
-done. So it must be deterministic: what it decides may depend on its arguments and on what its steps returned, on
+The function is run again from its beginning after a crash; steps that are done are told from the journal, the next one
+is done. So it must be deterministic: what it decides may depend on its arguments and on what its steps returned, on
 nothing else. A step that is finally refused has the steps before it undone, the last one first, where they say how.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from clew.core.connector import Effect, Tool
-from clew.core.errors import CallError, ConfigurationError, ConflictError, Outcome, Retry
+from clew.core.errors import CallError, ConfigurationError, Outcome, Retry
 from clew.core.journal import Ending, Journal, State, Wanted
-from clew.core.writing import error_of
+from clew.core.settling import error_of
 
 if TYPE_CHECKING:
     from clew.core.api import Api
@@ -114,6 +114,7 @@ class Flow:
         done = ", ".join(name for name, _, _ in self._done) or "nothing"
         error.outcome = Outcome.UNKNOWN
         error.message = f"{self._call.tool.name} stopped at {where}; done before: {done}. {error.message}"
+        error.args = (error.message,)
         error.next_step = (
             f"{error.next_step} Then make the same call again, with the same request_id: it goes on at {where}."
         )
@@ -123,8 +124,7 @@ class Flow:
         """Take back what was done, the last step first; raises the refusal that caused it."""
         names: list[str] = []
         for name, undo, result in reversed(self._done):
-            if undo is None:
-                continue
+            assert undo is not None
             function, arguments = undo(result)
             try:
                 await self._do(self._tool(function), f"undo {name} {len(self._done) - len(names)}", arguments)
@@ -134,6 +134,7 @@ class Flow:
         self._call.trail.changed = 0
         undone = f"Undone: {', '.join(names)}. " if names else ""
         error.message = f"{self._call.tool.name} was refused at {tool.name}. {undone}{error.message}"
+        error.args = (error.message,)
         error.outcome = Outcome.NOT_APPLIED
         raise error
 
@@ -144,8 +145,8 @@ class Flow:
     async def _remember(self, number: int, error: CallError) -> None:
         """From now on this run only goes back, also after a crash."""
         row, made = await self._journal.claim(self._note(), state=State.INTENDED)
-        if not made:
-            raise ConflictError("this workflow is being undone by another call.")
+        if not made:  # left by a process that was killed; only one call holds the workflow's own row
+            row = await self._journal.take(row, State.INTENDED) or row
         kept = {"error": error.as_dict(), "step": number}
         await self._journal.finish(row, Ending(state=State.APPLIED, answer=kept, settled_by="undo"))
 

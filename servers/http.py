@@ -1,4 +1,4 @@
-"""Serving over streamable HTTP: `/mcp` for all tools, `/health` for whoever watches the process.
+"""Serving over streamable HTTP: `/mcp` for all tools, `/health` and `/metrics` for whoever watches the process.
 
 There is no user authentication yet, so only loopback addresses are served; the `Host` and `Origin` headers are checked
 against them, which keeps web pages in a local browser out.
@@ -14,7 +14,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, Streamable
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from clew.core.errors import ConfigurationError
@@ -58,12 +58,21 @@ def create_app(runtime: Runtime, *, host: str, port: int) -> Starlette:
         async with manager.run():
             yield
 
+    async def metrics(request: Request) -> Response:
+        telemetry = runtime.evidence.telemetry if runtime.evidence else None
+        if request.headers.get("host") not in security.allowed_hosts:
+            return Response("This host is not served here.\n", status_code=421, media_type="text/plain")
+        if telemetry is None or telemetry.registry is None:
+            return Response("Start the server with --metrics.\n", status_code=404, media_type="text/plain")
+        return Response(telemetry.page(), media_type="text/plain; version=0.0.4")
+
     async def health(request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok", "name": runtime.name, "tools": len(runtime.tools)})
 
     routes = [
         Route("/mcp", StreamableHTTPASGIApp(manager)),
         Route("/health", health),
+        Route("/metrics", metrics),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
 

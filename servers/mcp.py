@@ -1,9 +1,8 @@
 """Connectors as an MCP server: the one place where our tools meet the protocol. Both protocol eras, any transport."""
 
-import json
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from mcp import MCPError, types
@@ -16,7 +15,12 @@ from clew import __version__
 from clew.core.call import Suspend
 from clew.core.connector import Effect
 from clew.core.errors import CallError, ClewError, InternalError
+from clew.servers import discovery
 from clew.servers.ask import Asked, McpHost
+from clew.servers.fields import input_schema, split
+from clew.servers.origins import origin_of
+from clew.servers.rendering import fail, succeed
+from clew.servers.results import Spill
 from clew.servers.runtime import Bound, Runtime
 
 log = logging.getLogger(__name__)
@@ -27,13 +31,18 @@ _FIVE_MINUTES = CacheHint(ttl_ms=300_000, scope="public")
 _MINE = CacheHint(ttl_ms=60_000, scope="private")
 # An error is in the output schema too: hosts on the TypeScript SDK 1.x, and MCP Inspector, check what an error carries
 # against it as well, and show the person the mismatch instead of the error.
+_PARTIAL = {"type": "object", "properties": {"partial": {"type": "object"}}, "required": ["partial"]}
 _ERROR = {"type": "object", "properties": {"error": {"type": "object"}}, "required": ["error"]}
 
 
 def build_server(runtime: Runtime) -> Server[Any]:
     """An MCP server that offers the runtime's tools. It can be run over stdio, HTTP or in memory."""
-    listed = {name: describe(bound) for name, bound in sorted(runtime.tools.items())}
+    discover = runtime.discover
+    offered = discovery.listed() if discover else [describe(bound) for _, bound in sorted(runtime.tools.items())]
+    listed = {tool.name: tool for tool in offered}
+    schemas = {tool.name: tool.input_schema for tool in offered}
     spent: dict[str, float] = {}
+    spill = Spill()
 
     async def list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         # A tool that would only refuse costs tokens. Called all the same, it says which login widens the grant.
@@ -44,16 +53,22 @@ def build_server(runtime: Runtime) -> Server[Any]:
     async def call_tool(
         context: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
-        if params.name not in runtime.tools:
+        if params.name not in schemas:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
-        host = McpHost(context, params, spent)
+        host, origin = McpHost(context, params, spent), origin_of(context)
+        name, arguments = params.name, params.arguments or {}
         try:
-            return succeed(await runtime.call(params.name, params.arguments or {}, host=host))
+            if discover and name != discovery.CALL:
+                return succeed(discovery.answer(name, arguments, runtime.tools), origin.caller)
+            if discover:
+                name, arguments = discovery.unpacked(arguments, runtime.tools)
+            own, fit = split(runtime.tools[name].tool, arguments, spill)
+            return succeed(await runtime.call(name, own, host=host, origin=origin, fit=fit), origin.caller)
         except Suspend:
             assert isinstance(host.asked, Asked)
             return host.asked.result()
         except CallError as error:
-            return fail(error)
+            return fail(error, origin.caller)
         except ClewError as error:
             log.error("%s: %s", params.name, error)
             return fail(InternalError(f"the server is not set up for {params.name}.", next_step=str(error)))
@@ -62,9 +77,17 @@ def build_server(runtime: Runtime) -> Server[Any]:
             log.exception("%s failed in the server", params.name)
             return fail(InternalError(f"{params.name} failed inside the server."))
 
-    def input_schema(name: str) -> Mapping[str, Any] | None:
-        bound = runtime.tools.get(name)
-        return bound.tool.signature.input_schema if bound else None
+    async def list_resources(
+        context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=[])  # each is named by the result that it belongs to
+
+    async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        found = spill.read(str(params.uri))
+        if found is None:
+            raise MCPError(types.INVALID_PARAMS, "There is no such resource (any more).", {"uri": str(params.uri)})
+        contents = types.TextResourceContents(uri=params.uri, mime_type="application/json", text=found)
+        return types.ReadResourceResult(contents=[contents])
 
     server: Server[Any] = Server(
         runtime.name,
@@ -72,7 +95,9 @@ def build_server(runtime: Runtime) -> Server[Any]:
         instructions=instructions(runtime),
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        get_tool_input_schema=input_schema,
+        on_list_resources=list_resources,
+        on_read_resource=read_resource,
+        get_tool_input_schema=schemas.get,
         cache_hints={"tools/list": _MINE, "server/discover": _FIVE_MINUTES},
     )
     security = RequestStateSecurity(keys=[runtime.state_key or os.urandom(32)])
@@ -104,8 +129,8 @@ def describe(bound: Bound) -> types.Tool:
     return types.Tool(
         name=bound.name,
         description=tool.description,
-        input_schema=tool.signature.input_schema,
-        output_schema={"type": "object", "anyOf": [tool.signature.output_schema, _ERROR]},
+        input_schema=input_schema(tool),
+        output_schema={"type": "object", "anyOf": [tool.signature.output_schema, _PARTIAL, _ERROR]},
         annotations=types.ToolAnnotations(
             read_only_hint=tool.effect is Effect.READ,
             destructive_hint=tool.effect is Effect.DESTRUCTIVE,
@@ -113,20 +138,3 @@ def describe(bound: Bound) -> types.Tool:
             open_world_hint=True,
         ),
     )
-
-
-def succeed(structured: Mapping[str, Any]) -> types.CallToolResult:
-    """A result whose text and structured halves each say everything: hosts show the model one or the other."""
-    text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
-    return types.CallToolResult(content=_text(text), structured_content=dict(structured))
-
-
-def fail(error: CallError) -> types.CallToolResult:
-    """An error whose message, code and next step stand in both halves."""
-    return types.CallToolResult(
-        content=_text(error.as_text()), structured_content={"error": error.as_dict()}, is_error=True
-    )
-
-
-def _text(text: str) -> list[types.ContentBlock]:
-    return [types.TextContent(type="text", text=text)]

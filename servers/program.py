@@ -1,8 +1,11 @@
 """What a process that speaks HTTP or writes a log sets up first."""
 
 import contextlib
+import json
 import logging
 import sys
+from datetime import UTC, datetime
+from typing import Any
 
 
 def use_one_http_stack() -> None:
@@ -16,16 +19,19 @@ def use_one_http_stack() -> None:
         httpx2.alias_httpx()
 
 
-def set_up_logging(level: str, *, tracebacks: bool) -> None:
+def set_up_logging(level: str, *, tracebacks: bool, as_json: bool = False) -> None:
     """Send our log to standard error from `level` up (audit records are `info`); libraries speak from `warning` up.
 
     Libraries stay quiet at every level because at `debug` they would log headers, and with them credentials. Without
-    `tracebacks` a fault is one line, unless the level is `debug`.
+    `tracebacks` a fault is one line, unless the level is `debug`. `as_json` makes every line a JSON object.
     """
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each, _Stderr)]:
         root.removeHandler(handler)
-    root.addHandler(_Stderr(tracebacks=tracebacks or level == "debug"))
+    handler = _Stderr(tracebacks=tracebacks or level == "debug")
+    if as_json:
+        handler.setFormatter(_Json())
+    root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("clew").setLevel(level.upper())
 
@@ -43,6 +49,25 @@ class _Stderr(logging.Handler):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # closed: nobody is left to read it
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line; an audit record stands in it as what it is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        facts: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        if record.name == "clew.audit" and message.startswith("{"):
+            facts["record"] = json.loads(message)
+        else:
+            facts["message"] = message
+        if record.exc_info:
+            facts["exception"] = self.formatException(record.exc_info)
+        return json.dumps(facts, separators=(",", ":"))
 
 
 class _Line(logging.Formatter):

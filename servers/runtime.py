@@ -1,6 +1,8 @@
 """What one process shares between its calls: connectors, vault, HTTP client, rate limits and the walk."""
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +21,12 @@ from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.vault import Summary, Vault
 from clew.core.api import Api
-from clew.core.call import Call, Structured, Walk
+from clew.core.audit import Origin
+from clew.core.call import Call, Fit, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.deadline import Deadline
-from clew.core.errors import ConfigurationError
+from clew.core.errors import ConfigurationError, TransientError
 from clew.core.host import Host, SilentHost
 from clew.core.limiter import Limiter
 from clew.core.policy import Policy
@@ -32,6 +35,7 @@ from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
 from clew.core.wire import Trail, Wire
+from clew.servers.evidence import Evidence, names, open_evidence, versions
 from clew.servers.settings import Settings
 from clew.servers.store import Store, open_limits, open_store
 
@@ -58,12 +62,16 @@ class Runtime:
     walk: Walk
     store: Store
     account: str | None = None
+    evidence: Evidence | None = None
+    discover: bool = False
     state_key: bytes | None = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     notices: Notices = field(default_factory=Notices)
     retries: RetryBudget = field(default_factory=RetryBudget)
     wires: dict[Connection, Wire] = field(default_factory=dict[Connection, Wire])
+    closing: bool = False
+    active: int = 0
 
     @property
     def name(self) -> str:
@@ -75,18 +83,18 @@ class Runtime:
     async def open(
         cls,
         settings: Settings,
-        names: Sequence[str],
+        chosen: Sequence[str],
         *,
         policy: Policy | None = None,
         tools: Sequence[str] = (),
         account: str | None = None,
     ) -> AsyncGenerator["Runtime"]:
-        """Load the connectors `names` and everything they need. `tools` keeps only these tools or toolsets.
+        """Load the connectors `chosen` and everything they need. `tools` keeps only these tools or toolsets.
 
         Raises `ConfigurationError` for unknown connectors and tools, before anything is opened.
         """
         policy = policy or Policy(read_only=settings.read_only)
-        connectors = tuple(load(name) for name in dict.fromkeys(names))
+        connectors = tuple(load(name) for name in dict.fromkeys(chosen))
         offered = select_tools(connectors, policy=policy, only=tuple(tools) or settings.tools)
         async with contextlib.AsyncExitStack() as stack:
             store = await stack.enter_async_context(open_store(settings))
@@ -96,6 +104,7 @@ class Runtime:
             limits = open_limits(settings)
             stack.push_async_callback(limits.close)
             limiter = Limiter(limits)
+            evidence = await stack.enter_async_context(open_evidence(settings, store.database))
             yield cls(
                 settings,
                 connectors,
@@ -103,10 +112,11 @@ class Runtime:
                 store.vault,
                 refresher,
                 client,
-                Walk(policy, journal=store.journal),
+                Walk(policy, evidence, store.journal, begin=evidence.audit.begin, names=names(settings)),
                 store,
                 account,
                 limiter=limiter,
+                evidence=evidence,
             )
 
     async def call(
@@ -117,8 +127,11 @@ class Runtime:
         host: Host | None = None,
         account: str | None = None,
         deadline: float | None = None,
+        origin: Origin | None = None,
+        fit: Fit | None = None,
     ) -> Structured:
-        """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds."""
+        """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds. `origin` is who calls, `fit`
+        makes the result as small as the caller can take."""
         bound = self.tools[name]
         known = await self._known(bound.connector, account)
         wire = self._wire(bound.connector, known)
@@ -131,8 +144,24 @@ class Runtime:
             host or SilentHost(),
             identity=known.facts.identity,
             granted=granted(known.facts),
+            origin=origin or Origin(),
+            versions=versions(bound.connector),
+            fit=fit,
         )
-        return await self.walk(call)
+        if self.closing:
+            raise TransientError("the server is shutting down; nothing was sent.")
+        self.active += 1
+        try:
+            return await self.walk(call)
+        finally:
+            self.active -= 1
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new calls, and wait so long for those under way to end."""
+        self.closing = True
+        give_up_at = time.monotonic() + seconds
+        while self.active and time.monotonic() < give_up_at:  # noqa: ASYNC110 - a few looks, once in a process's life
+            await asyncio.sleep(0.02)
 
     async def lacking(self) -> dict[str, tuple[str, ...]]:
         """The tools that no account could use as things stand, each with the scopes it lacks. They need not be shown.
@@ -172,7 +201,7 @@ class Runtime:
         place = self.place(connector)
         base_url = place.url(connector.schemes, connection, known.facts)
         wire = self.wires.get(connection)
-        if wire is None or wire.base_url != base_url.rstrip("/"):
+        if wire is None or (wire.base_url, wire.variables) != (base_url.rstrip("/"), known.facts.variables):
             authorizer = (
                 VaultAuthorizer(
                     connection, connector.schemes, self.vault, self.refresher, base_url=base_url, place=place
@@ -190,6 +219,7 @@ class Runtime:
                 self.retry,
                 self.notices,
                 retries=self.retries,
+                variables=known.facts.variables,
             )
         return self.wires[connection]
 

@@ -21,12 +21,14 @@ FILE = "clew.toml"
 DATABASE = "clew.db"
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("text", "json"),
 }
 KEY_PLACES = ("auto", "keyring", "file", "env")
 ROTATIONS = ("data", "keys", "tokens")
 _SIMPLE = (
     "home", "database", "deadline", "read_only", "tools", "key_provider", "old_key_providers", "rotate_after", "rotate",
-    "log_level", "limits", "repeat_window", "keep_results",
+    "log_level", "log_format", "limits", "repeat_window", "keep_results", "audit_keep", "audit_hide", "audit_show",
+    "metrics",
 )  # fmt: skip
 VARIABLES = (
     *(f"CLEW_{name.upper()}" for name in _SIMPLE), "CLEW_CONFIG", "CLEW_CONNECTORS", "CLEW_MASTER_KEY",
@@ -53,7 +55,9 @@ class Settings:
     never) and `rotate` are the policy that a running server keeps. `limits` is the address of a Redis or
     Valkey server (`redis://HOST:6379/0`) that shares rate limits between machines; without it a file in `home` shares
     them on this one. `repeat_window` is for how many seconds a second identical write without a `request_id` is taken
-    for a repetition, `keep_results` for how many the sealed result of a write is kept.
+    for a repetition, `keep_results` for how many the sealed result of a write is kept. `audit_keep` is how long
+    (seconds; 0: for ever) a server keeps audit records, `audit_hide` and `audit_show` name arguments that records never
+    or always show. `metrics` offers `/metrics` beside `/mcp`. `prices` says what things cost (`servers.prices`).
     """
 
     home: Path
@@ -66,7 +70,13 @@ class Settings:
     rotate_after: float = 72 * 3600.0
     rotate: tuple[str, ...] = ("data",)
     log_level: str = "warning"
+    log_format: str = "text"
     limits: str = ""
+    audit_keep: float = 365 * 86400.0
+    audit_hide: tuple[str, ...] = ()
+    audit_show: tuple[str, ...] = ()
+    metrics: bool = False
+    prices: Mapping[str, Any] = field(default_factory=dict[str, Any])
     repeat_window: float = 600.0
     keep_results: float = 7 * 86400.0
     connectors: Mapping[str, ConnectorSettings] = field(default_factory=dict[str, ConnectorSettings])
@@ -181,7 +191,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not UTF-8 text.") from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
-    known = [*_SIMPLE, "connectors"]
+    known = [*_SIMPLE, "connectors", "prices"]
     return {name: _checked(_known(name, known, str(path)), value, str(path)) for name, value in table.items()}
 
 
@@ -305,6 +315,12 @@ def _server(name: str, value: Any, where: str) -> str:
     return text
 
 
+def _prices(name: str, value: Any, where: str) -> dict[str, Any]:
+    from clew.servers.prices import check_prices
+
+    return check_prices(value, f"{where}: {name}")
+
+
 def _connectors(name: str, value: Any, where: str) -> dict[str, dict[str, str]]:
     table = as_object(value)
     if table is None:
@@ -334,6 +350,12 @@ _CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "rotate_after": _duration,
     "rotate": _rotations,
     "log_level": _choice,
+    "log_format": _choice,
+    "audit_keep": _duration,
+    "audit_hide": _names,
+    "audit_show": _names,
+    "metrics": _flag,
+    "prices": _prices,
     "limits": _server,
     "repeat_window": _window,
     "keep_results": _duration,

@@ -198,7 +198,9 @@ async def _made(api: Api, owner: str, repo: str, marker: str) -> ChangedIssue | 
     return await api.get("/repos/{}/{}/issues/{}", owner, repo, mine[0]["number"], into=ChangedIssue) if mine else None
 
 
-async def _added(api: Api, owner: str, repo: str, number: int, marker: str, sent_at: float | None) -> NewComment | None:
+async def _added(
+    api: Api, owner: str, repo: str, number: int, *, marker: str, sent_at: float | None
+) -> NewComment | None:
     since = datetime.fromtimestamp((sent_at or 0.0) - 300, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     path = "/repos/{}/{}/issues/{}/comments"
     found = await api.get(path, owner, repo, number, query={"since": since, "per_page": RECENT})

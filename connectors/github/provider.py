@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from clew import Api, Bearer, Connector, Limit, LinkPages, OAuth2, RateLimitHeaders, Version
+from clew.connectors.webhooks.code import GITHUB
 
 from .rules import ERRORS
 
@@ -59,6 +60,7 @@ github = Connector(
         Limit(name="content an hour", amount=500, per=3600, methods=("POST",), paths=CONTENT),
     ),
     errors=ERRORS,
+    webhooks=GITHUB,
     docs="https://docs.github.com/rest",
 )
 

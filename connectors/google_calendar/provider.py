@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from clew import Api, Connector, CursorPages, Limit, OAuth2, schemes
+from clew.connectors.webhooks.platforms import GOOGLE_CHANNEL
 
 from .rules import ERRORS
 
@@ -76,6 +77,7 @@ google_calendar = Connector(
         Limit(name="project", amount=10_000, per=60, by="app"),
     ),
     errors=ERRORS,
+    webhooks=GOOGLE_CHANNEL,
     docs="https://developers.google.com/workspace/calendar/api/v3/reference",
 )
 

@@ -268,7 +268,8 @@ async def _marked(api: Api, path: str, marker: str, sent_at: float | None, where
     asked: Form = {**where, "oldest": since, "include_all_metadata": True, "limit": SIZE}
     found = await api.post(path, form=asked)
     for message in objects_of(found.get("messages")):
-        payload = (message.get("metadata") or {}).get("event_payload") or {}
+        metadata: Any = message.get("metadata") or {}
+        payload: Any = metadata.get("event_payload") or {}
         if payload.get("id") == marker:
             return Posted(channel=str(where["channel"]), ts=message["ts"], thread_ts=message.get("thread_ts"))
     if found.get("has_more"):

@@ -18,6 +18,7 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, Field
 
 from clew import Api, Bearer, Connector, CursorPages, From, Limit, errors, schemes
+from clew.connectors.webhooks.messages import SLACK
 
 from .rules import ERRORS
 
@@ -79,6 +80,7 @@ slack = Connector(
         for method in methods
     ),
     errors=ERRORS,
+    webhooks=SLACK,
     docs="https://docs.slack.dev/apis/web-api",
 )  # fmt: skip
 

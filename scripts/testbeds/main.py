@@ -18,6 +18,7 @@ BEDS: Mapping[str, str] = {
     "google": "testbeds.google",
     "slack": "testbeds.slack",
     "prism": "testbeds.prism",
+    "stripe": "testbeds.stripe",
     "inspector": "testbeds.inspector",
     "claude": "testbeds.claude",
 }
@@ -51,8 +52,9 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "tested-with",
         description="Run clew against software that nobody here wrote: a GitHub, a Google and a Slack with "
-        "state, GitHub's own API description, MCP Inspector and Claude Code. Everything runs on 127.0.0.1 and is "
-        "stopped at the end. The first run installs about 1.2 GB of Node packages into .cache/testbeds; it needs npm.",
+        "state, GitHub's and Stripe's own API descriptions, MCP Inspector and Claude Code. Everything runs on "
+        "127.0.0.1 and is stopped at the end. The first run installs about 1.6 GB of Node packages into "
+        ".cache/testbeds; it needs npm.",
         epilog="example: scripts/tested-with --only github,inspector",
     )
     parser.add_argument("--only", type=_names, default=list(BEDS), metavar="A,B", help=f"of {', '.join(BEDS)}")

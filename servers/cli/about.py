@@ -1,5 +1,6 @@
 """`clew config` and `clew version`: what this installation is and how it is set up."""
 
+import json
 import os
 import platform
 import re
@@ -54,7 +55,13 @@ def _entries(settings: Settings) -> list[dict[str, Any]]:
         "rotate_after": duration(settings.rotate_after) if settings.rotate_after else "never",
         "rotate": list(settings.rotate),
         "log_level": settings.log_level,
+        "log_format": settings.log_format,
         "limits": re.sub(r"//[^@]*@", "//***@", settings.limits) or "a file in home",
+        "audit_keep": duration(settings.audit_keep) if settings.audit_keep else "never",
+        "audit_hide": list(settings.audit_hide),
+        "audit_show": list(settings.audit_show),
+        "metrics": settings.metrics,
+        "prices": json.dumps(settings.prices),
     }
     for name, connector in sorted(settings.connectors.items()):
         values |= {f"connectors.{name}.base_url": connector.base_url, f"connectors.{name}.account": connector.account}

@@ -9,6 +9,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
+from clew.core.audit import Origin
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.errors import ApprovalRequiredError, ConfigurationError
 from clew.core.host import Question
@@ -77,7 +78,8 @@ async def _call(settings: Settings, arguments: Namespace, tool: Tool, given: Map
         async with Runtime.open(
             settings, [arguments.connector], tools=[tool.name], account=arguments.account
         ) as runtime:
-            return await runtime.call(tool.name, given, host=TerminalHost(), deadline=deadline)
+            origin = Origin(caller="a person at a terminal", task=arguments.task)
+            return await runtime.call(tool.name, given, host=TerminalHost(), deadline=deadline, origin=origin)
     except asyncio.CancelledError:
         if tool.effect is not Effect.READ:
             talk(f"Interrupted. {tool.name} may have happened: look before you repeat it.")

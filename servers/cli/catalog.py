@@ -9,7 +9,8 @@ from clew.auth.connections import Status
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.credentials import Scheme
 from clew.core.registry import load
-from clew.servers.cli.output import emit, emit_json, facts, table
+from clew.servers.budget import BUDGET_TOKENS, tool_tokens, warning
+from clew.servers.cli.output import emit, emit_json, facts, table, talk
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
 from clew.servers.store import stored_status
@@ -20,6 +21,8 @@ def show_connector(arguments: Namespace) -> int:
     settings = begin()
     connector = load(arguments.name)
     stages = _stages() if arguments.stages else []
+    if arguments.tokens:
+        return _show_tokens(connector, arguments.json)
     stored = asyncio.run(stored_status(settings, connector.name))
     if arguments.json:
         data = _facts(connector, settings)
@@ -43,6 +46,18 @@ def show_connector(arguments: Namespace) -> int:
         emit(f"To offer them: {connect_command('oauth2', connector.name)} --scopes {','.join(scopes)}")
     if stages:
         emit("", "A call walks through these stages:", *(f"  {stage}" for stage in stages))
+    return 0
+
+
+def _show_tokens(connector: Connector, as_json: bool) -> int:
+    costs = sorted(((tool_tokens(tool), name) for name, tool in connector.tools.items()), reverse=True)
+    total, heavy = sum(cost for cost, _ in costs), warning(connector.tools.values())
+    if as_json:
+        emit_json({"tools": {name: cost for cost, name in costs}, "total": total, "budget": BUDGET_TOKENS})
+        return 0
+    table(("TOOL", "TOKENS"), [*((name, str(cost)) for cost, name in costs), ("all", str(total))])
+    if heavy:
+        talk(f"clew: {heavy}")
     return 0
 
 

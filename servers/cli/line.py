@@ -30,6 +30,8 @@ def _check_commands(parser: argparse.ArgumentParser, words: Sequence[str]) -> No
         choices = subcommands(parser)
         if not choices:
             return
+        if len(words) == position and parser.get_default("run"):
+            return  # the group's own name does something
         if len(words) == position:
             parser.print_help()
             raise SystemExit(0)

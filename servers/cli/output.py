@@ -122,8 +122,8 @@ def explain(error: ClewError) -> None:
         talk(f"  open: {error.url}")
     step = error.next_step
     talk(f"  run: {step.removeprefix(_FOR_AGENTS)}" if step.startswith(_FOR_AGENTS) else f"  next: {step}")
-    if error.reference and error.code == "internal":
-        talk(f"  reference: {error.reference}")
+    if error.reference:
+        talk(f"  its story: clew audit show {error.reference}")
 
 
 def error_data(error: ClewError) -> dict[str, Any]:

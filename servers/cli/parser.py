@@ -3,8 +3,10 @@
 import argparse
 
 from clew import __version__
+from clew.servers.cli.audit_commands import add_audit
 from clew.servers.cli.auth_commands import add_auth
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
+from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
 
 __all__ = ["SHELLS", "UsageError", "build"]
@@ -24,7 +26,9 @@ def build() -> Parser:
     _add_catalog(commands)
     _add_serving(commands)
     add_auth(commands)
+    add_audit(commands)
     add_writes(commands)
+    add_webhooks(commands)
     _add_explain(commands)
     _add_rest(commands)
     return parser
@@ -37,6 +41,7 @@ def _add_catalog(commands: Commands) -> None:
     listed.add_argument("--all", action="store_true", help="also those that have only facts yet, and no tools")
     show = add(commands, "show", "catalog:show_connector", "show what a connector lets an agent do", "clew show github")
     name(show, "a connector, or a Python file that defines one")
+    show.add_argument("--tokens", action="store_true", help="what each tool costs a model that has it in its context")
     show.add_argument("--stages", action="store_true", help="also print the stages every call walks through")
 
 
@@ -56,6 +61,10 @@ def _add_serving(commands: Commands) -> None:
     serve.set_defaults(rest="names")
     serve.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP on a loopback address")
     serve.add_argument("--read-only", action="store_true", help="offer only tools that change nothing")
+    serve.add_argument(
+        "--discover", action="store_true", help="offer three tools that search, describe and call all others"
+    )
+    serve.add_argument("--metrics", action="store_true", help="with --http: also serve /metrics for Prometheus")
     serve.add_argument("--tools", metavar="A,B", default="", help="offer only these tools or toolsets")
     account(serve)
 
@@ -74,6 +83,9 @@ def _add_serving(commands: Commands) -> None:
     call.add_argument("pairs", nargs="*", metavar="key=value", help="the tool's arguments")
     call.set_defaults(rest="pairs")
     call.add_argument("--arguments", metavar="FILE", help="a file with the arguments as a JSON object; - is stdin")
+    call.add_argument(
+        "--task", metavar="LABEL", default="", help="the task that this call is a part of, for clew stats"
+    )
     call.add_argument("--deadline", type=float, metavar="S", help="seconds the call may take, at most 600")
     account(call)
 

@@ -7,6 +7,7 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clew.core.errors import ConfigurationError
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from clew.servers.runtime import Runtime
 
 _STDIO_SECONDS, _HTTP_SECONDS = 2.0, 8.0
-"""How long calls under way may take to end after a signal."""
+_DRAIN_SECONDS = 5.0
+"""How long calls under way may take to end after a signal: by themselves, and then when they are cut off. What a
+write came to is recorded either way; together it stays below 10 s."""
 
 
 def serve(arguments: Namespace) -> int:
@@ -33,6 +36,8 @@ def serve(arguments: Namespace) -> int:
         from clew.servers.http import parse_address
 
         parse_address(arguments.http)
+    if arguments.metrics:
+        settings = replace(settings, metrics=True)
     stopped, finished = asyncio.run(_serve(settings, arguments))
     code = 130 if stopped == signal.SIGINT else 0
     if not finished:
@@ -43,6 +48,7 @@ def serve(arguments: Namespace) -> int:
 
 
 async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, bool]:
+    from clew.servers.budget import warning
     from clew.servers.chores import chores
     from clew.servers.runtime import Runtime
 
@@ -52,9 +58,14 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,
         chores(runtime),
     ):
+        runtime.discover = arguments.discover
+        heavy = warning(bound.tool for bound in runtime.tools.values())
+        if heavy and not arguments.discover:
+            talk(f"clew: {heavy}")
         if arguments.http:
             return await _until_stopped(_over_http(runtime, arguments.http), seconds=_HTTP_SECONDS, cancel=False)
-        return await _until_stopped(_over_stdio(runtime), seconds=_STDIO_SECONDS, cancel=True)
+        drain = runtime.drain(_DRAIN_SECONDS)
+        return await _until_stopped(_over_stdio(runtime), seconds=_STDIO_SECONDS, cancel=True, drain=drain)
 
 
 async def _over_stdio(runtime: "Runtime") -> None:
@@ -77,7 +88,11 @@ def _what(runtime: "Runtime") -> str:
 
 
 async def _until_stopped(
-    serving: Coroutine[Any, Any, None], *, seconds: float, cancel: bool
+    serving: Coroutine[Any, Any, None],
+    *,
+    seconds: float,
+    cancel: bool,
+    drain: Coroutine[Any, Any, None] | None = None,
 ) -> tuple[int | None, bool]:
     """Run `serving` until it ends or SIGINT or SIGTERM comes; the signal, and whether `serving` has ended.
 
@@ -98,6 +113,10 @@ async def _until_stopped(
             loop.add_signal_handler(number, stop, number)
     either: set[asyncio.Future[Any]] = {task, stopped}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if drain is not None and not task.done():
+        await drain
+    elif drain is not None:
+        drain.close()
     if not task.done():
         if cancel:
             task.cancel()

@@ -10,7 +10,7 @@ from clew.servers.settings import Settings, load_settings
 def begin(*, http: bool = False, tracebacks: bool = False) -> Settings:
     """Read the settings and set the process up. Raises `ConfigurationError`."""
     settings = load_settings()
-    set_up_logging(settings.log_level, tracebacks=tracebacks)
+    set_up_logging(settings.log_level, tracebacks=tracebacks, as_json=settings.log_format == "json")
     if http:
         use_one_http_stack()
     return settings

@@ -49,7 +49,7 @@ def set_credential(arguments: Namespace) -> int:
     else:
         title = connector.title or connector.name
         fields = read_secrets(scheme.fields, what=title, file=arguments.file, spaces=scheme.kind == "basic")
-        held = HeldCredential(scheme, fields)
+        held = HeldCredential(scheme, fields, variables=variables)
         result = asyncio.run(_keep(settings, connector, held, arguments.account, variables, place=place))
     if arguments.json:
         emit_json(result)

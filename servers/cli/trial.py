@@ -1,7 +1,7 @@
 """Whose credential is this? Asked of the provider before anything is stored, and again by `auth status --check`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from clew.auth.certificates import EXTENSION
@@ -9,6 +9,7 @@ from clew.auth.schemes import Minted, Typed
 from clew.core.api import Api
 from clew.core.connection import Connection
 from clew.core.connector import Connector, Effect
+from clew.core.credentials import Credential
 from clew.core.deadline import Deadline
 from clew.core.errors import AuthRevokedError, CallError, ConfigurationError, quote
 from clew.core.host import SilentHost
@@ -37,6 +38,11 @@ class HeldCredential:
     scheme: Typed | Minted
     fields: Mapping[str, Secret]
     identity: tuple[Secret, Secret] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    async def credential(self) -> Credential:
+        """The secrets themselves, for a transport that has no requests."""
+        return Credential("held", self.scheme.kind, self.fields)
 
     async def apply(self, request: "httpx.Request") -> str:
         """Put the credential on the request."""
@@ -58,7 +64,8 @@ async def try_credential(
 
     async with open_client() as client:
         try:
-            return await ask_identity(connector, Wire(connector, connection, held, client, base_url))
+            wire = Wire(connector, connection, held, client, base_url, variables=held.variables)
+            return await ask_identity(connector, wire)
         except AuthRevokedError as refused:
             raise AuthRevokedError(
                 f"{connector.name} does not accept this credential; nothing was stored.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clew.auth import schemes
     from clew.auth.schemes import ApiKey, Basic, Bearer, OAuth2
-    from clew.core import errors, once
+    from clew.core import errors, mail, once, webhooks
     from clew.core.api import Api
     from clew.core.bounds import Bounds
     from clew.core.connector import Connector
@@ -52,8 +52,10 @@ __all__ = [
     "Verdict",
     "Version",
     "errors",
+    "mail",
     "once",
     "schemes",
+    "webhooks",
 ]
 
 _PLACES = {
@@ -72,7 +74,13 @@ _PLACES = {
     "clew.core.workflow": ("Flow",),
 }
 
-_MODULES = {"errors": "clew.core.errors", "once": "clew.core.once", "schemes": "clew.auth.schemes"}
+_MODULES = {
+    "errors": "clew.core.errors",
+    "mail": "clew.core.mail",
+    "once": "clew.core.once",
+    "schemes": "clew.auth.schemes",
+    "webhooks": "clew.core.webhooks",
+}
 
 
 def __getattr__(name: str) -> Any:

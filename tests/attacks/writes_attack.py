@@ -6,7 +6,10 @@ random moment. Then it is called again with the same `request_id`, up to six tim
 random fault; or, in a fifth of the runs, it is only looked at, as a server does in the background. At the end the
 journal's word is held against what Acme did.
 
-duplicates: changes beyond the first. lost: the journal says applied and Acme did nothing, or not_applied and Acme did it.
+The workflow pays, comments and opens a ticket; its faults hit any of the three.
+
+duplicates: changes beyond the first. lost: the journal says applied and Acme did nothing, or not_applied and Acme did
+it. no row: the process was killed before its write was in the journal, and Acme did nothing.
 """
 
 import argparse
@@ -20,9 +23,9 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +77,29 @@ class Tally:
         ends, faults = self.ends, sum(self.faults.values())
         cells = [
             self.strategy, faults, self.killed, self.runs, self.duplicates, self.lost, ends["unknown"],
-            ends["applied"], ends["not_applied"],
+            ends["applied"], ends["not_applied"], ends["none"],
         ]  # fmt: skip
         return "| " + " | ".join(map(str, cells)) + " |"
 
 
-HEAD = """| strategy | faults | killed | runs | duplicates | lost | unknown | applied | not applied |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+HEAD = """| strategy | faults | killed | runs | duplicates | lost | unknown | applied | not applied | no row |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+
+
+PAGE = f"""# Writes under attack
+
+Made by `python -m tests.attacks.writes_attack --runs N --jobs N --seed S --keep counts.jsonl`, as often as one likes,
+and then `… --sum counts.jsonl > docs/writes-attack.md`. The seed decides on faults and moments, the machine the rest.
+
+{(__doc__ or "").partition(chr(10) * 2)[2].strip()}
+
+`look` has nothing but a `verify=`, `nothing` not even that: there, `unknown` is the truth. The other unknown rows are
+runs that were only looked at, with nothing declared to look with; the same call would have settled them.
+"""
 
 
 @contextmanager
-def acme_process() -> Iterator[str]:
+def acme_process() -> Generator[str]:
     """Acme in a process of its own, for callers are forked and it has threads."""
     command = [sys.executable, "-m", "clew.servers.sandbox", "--port", "0", "--set", "rate_limit=1000000"]
     process = subprocess.Popen([*command, "--set", "message_delivery_seconds=0"], stdout=subprocess.PIPE)
@@ -138,7 +153,7 @@ class Field:
         control(self.url, "/faults", method="DELETE")
         if fault is None:
             return "none"
-        control(self.url, "/faults", {**fault, "method": strategy.method, "path": strategy.path})
+        control(self.url, "/faults", {**fault, "method": strategy.method, "path": self.chance.choice(strategy.paths)})
         tally.faults[fault["fault"]] += 1
         return json.dumps(fault)
 
@@ -156,15 +171,15 @@ class Field:
         """Acme's word against the journal's."""
         time.sleep(0.06 if "slow" in fault else 0.0)
         commits = control(self.url, "/state", method="GET")["commits"]
-        done = sum((each["resource"], each["action"]) == strategy.change for each in commits)
+        counts = [sum((each["resource"], each["action"]) == change for each in commits) for change in strategy.changes]
         state = self._state(strategy, number)
         tally.runs += 1
         tally.ends[state] += 1
-        tally.duplicates += max(0, done - 1)
-        wrong = (state == "applied" and done == 0) or (state in ("not_applied", "none") and done > 0)
+        tally.duplicates += sum(max(0, count - 1) for count in counts)
+        wrong = (state == "applied" and 0 in counts) or (state in ("not_applied", "none") and any(counts))
         tally.lost += wrong
-        if wrong or done > 1 or state in ("sent", "intended"):
-            tally.strange.append(f"{strategy.name} run {number}: {state}, done {done} times, first fault {fault}")
+        if wrong or max(counts) > 1 or state in ("sent", "intended"):
+            tally.strange.append(f"{strategy.name} run {number}: {state}, done {counts} times, first fault {fault}")
 
     def _state(self, strategy: Strategy, number: str) -> str:
         async def read() -> str:
@@ -188,7 +203,7 @@ def work(job: tuple[str, int, int, str]) -> Tally:
     tally = Tally(name)
     with tempfile.TemporaryDirectory() as folder, acme_process() as url:
         address = engine or f"{folder}/clew.db"
-        place = Field(url, address, Path(folder), random.Random(seed))
+        place = Field(url, address, Path(folder), random.Random(f"{seed} {name}"))
         for number in range(runs):
             place.run(strategy, f"{seed}-{number}", tally)
     return tally
@@ -227,17 +242,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", action="append", choices=[each.name for each in STRATEGIES])
     parser.add_argument("--keep", type=Path, metavar="FILE", help="add the counts to this file of JSON lines")
-    parser.add_argument("--sum", type=Path, metavar="FILE", help="run nothing: print the table of such a file")
+    parser.add_argument(
+        "--sum", type=Path, metavar="FILE", help="run nothing: print docs/writes-attack.md of such a file"
+    )
     arguments = parser.parse_args()
     if arguments.sum:
-        print(HEAD, *(tally.row for tally in read_kept(arguments.sum)), sep="\n")
+        print(PAGE, HEAD, *(tally.row for tally in read_kept(arguments.sum)), sep="\n")
         return 0
     names = arguments.only or [each.name for each in STRATEGIES]
     tallies = attack(arguments.runs, arguments.jobs, names, seed=arguments.seed)
     print(HEAD, *(tally.row for tally in tallies), sep="\n", flush=True)
     if arguments.keep:
         with arguments.keep.open("a") as file:
-            file.writelines(json.dumps(asdict(tally)) + "\n" for tally in tallies)
+            file.writelines(json.dumps(vars(tally)) + "\n" for tally in tallies)
     for tally in tallies:
         print("\n".join(tally.strange), file=sys.stderr)
     return int(any(tally.duplicates or tally.lost for tally in tallies))

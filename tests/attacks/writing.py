@@ -28,6 +28,7 @@ from clew.core.journal import Journal, open_journal
 from clew.core.outcomes import ErrorMap, Rule
 from clew.core.versions import Version
 from clew.core.wire import Wire
+from clew.core.workflow import Flow
 from clew.servers.sandbox import SEEDED_PAT
 
 CONNECTION = Connection(LOCAL_TENANT, "acme", "attack")
@@ -139,6 +140,15 @@ async def send(api: Api, subject: str) -> dict[str, Any]:
     return result
 
 
+@acme.workflow()
+async def settle_up(flow: Flow, reference: str, ticket_id: str, subject: str) -> dict[str, Any]:
+    """Three steps."""
+    paid = await flow.step(pay, reference=reference)
+    said = await flow.step(comment, ticket_id=ticket_id, text=f"paid {paid['id']}")
+    ticket = await flow.step(open_ticket, subject=f"{subject} {said['id']}")
+    return {"payment": paid["id"], "comment": said["id"], "ticket": ticket["id"]}
+
+
 @dataclass(frozen=True)
 class Strategy:
     """A tool, the request it sends, and the change at the provider by which its runs are counted."""
@@ -146,8 +156,8 @@ class Strategy:
     name: str
     tool: str
     method: str
-    path: str
-    change: tuple[str, str]
+    paths: tuple[str, ...]
+    changes: tuple[tuple[str, str], ...]
 
     def arguments(self, number: str) -> dict[str, Any]:
         """Those of one run."""
@@ -157,13 +167,20 @@ class Strategy:
 
 
 STRATEGIES = (
-    Strategy("provider key", "pay", "POST", "/api/payments", ("payment", "create")),
-    Strategy("id of ours", "open_ticket", "POST", "/api/tickets", ("ticket", "create")),
-    Strategy("natural key", "add_contact", "POST", "/api/contacts", ("contact", "create")),
-    Strategy("guarded", "rename", "PATCH", "/api/contacts", ("contact", "update")),
-    Strategy("marker", "comment", "POST", "/api/tickets", ("comment", "create")),
-    Strategy("look", "open_plain", "POST", "/api/tickets", ("ticket", "create")),
-    Strategy("nothing", "send", "POST", "/api/messages", ("message", "create")),
+    Strategy("provider key", "pay", "POST", ("/api/payments",), (("payment", "create"),)),
+    Strategy("id of ours", "open_ticket", "POST", ("/api/tickets",), (("ticket", "create"),)),
+    Strategy("natural key", "add_contact", "POST", ("/api/contacts",), (("contact", "create"),)),
+    Strategy("guarded", "rename", "PATCH", ("/api/contacts",), (("contact", "update"),)),
+    Strategy("marker", "comment", "POST", ("/api/tickets",), (("comment", "create"),)),
+    Strategy("look", "open_plain", "POST", ("/api/tickets",), (("ticket", "create"),)),
+    Strategy("nothing", "send", "POST", ("/api/messages",), (("message", "create"),)),
+    Strategy(
+        "workflow",
+        "settle_up",
+        "POST",
+        ("/api/payments", "/api/tickets/", "/api/tickets"),
+        (("payment", "create"), ("comment", "create"), ("ticket", "create")),
+    ),
 )
 
 

@@ -2,20 +2,24 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import respx
 from jsonschema import Draft202012Validator
+from tests.core.writes import PaddedSealer
 
 from clew import Connector, Secret
 from clew.auth.schemes import Bearer
 from clew.core.call import Call, Walk
 from clew.core.connection import Connection
+from clew.core.database import open_database
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError
 from clew.core.host import Host, SilentHost
+from clew.core.journal import Journal, open_journal
 from clew.core.limiter import Limiter
 from clew.core.retry import RetryPolicy
 from clew.core.wire import Wire
@@ -41,6 +45,7 @@ class Calling:
     """Calls tools. Two tries for what may be tried again; results must be valid by the tool's output schema."""
 
     client: httpx.AsyncClient
+    journal: Journal | None = None
 
     def wire(self, connector: Connector, base_url: str = "") -> Wire:
         connection = Connection("local", connector.name, "work")
@@ -60,7 +65,7 @@ class Calling:
         wire = wire or self.wire(connector, base_url)
         chosen = connector.tools[tool]
         call = Call(chosen, arguments, wire.connection, wire, Deadline.after(5), host or SilentHost())
-        result = await Walk(sink=lambda record: None)(call)
+        result = await Walk(sink=lambda record: None, journal=self.journal)(call)
         validator: Any = Draft202012Validator(chosen.signature.output_schema)
         validator.validate(result)
         return result
@@ -70,6 +75,16 @@ class Calling:
 async def call() -> AsyncIterator[Calling]:
     async with httpx.AsyncClient() as client:
         yield Calling(client)
+
+
+@pytest.fixture
+async def journal(call: Calling, tmp_path: Path) -> AsyncIterator[Journal]:
+    """A journal of writes, which the calls of this test have."""
+    database = await open_database(tmp_path / "clew.db")
+    call.journal = await open_journal(database, PaddedSealer())
+    yield call.journal
+    call.journal.presence.leave()
+    await database.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome
 from clew.core.host import Question, SilentHost
+from clew.core.journal import Journal, State
 from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
@@ -230,12 +231,10 @@ async def test_a_timed_event_is_created_under_our_own_id(calendar: Tool, api: re
 
 async def test_an_all_day_event_has_plain_dates(calendar: Tool, api: respx.MockRouter) -> None:
     api.post(EVENTS).respond(json=FAIR)
-    made = await calendar(
-        "create_event", title="Fair", start="2091-03-05", end="2091-03-07", meet=True, event_id="fair1"
-    )
+    made = await calendar("create_event", title="Fair", start="2091-03-05", end="2091-03-07", meet=True)
     sent = body(last(api))
     assert (sent["start"], sent["end"]) == ({"date": "2091-03-05"}, {"date": "2091-03-07"})
-    assert sent["conferenceData"]["createRequest"]["requestId"] == "fair1"
+    assert len(sent["conferenceData"]["createRequest"]["requestId"]) == 32
     assert last(api).url.params["conferenceDataVersion"] == "1"
     assert made["all_day"] is True
 
@@ -297,22 +296,28 @@ async def test_guests_without_mail_and_mail_without_guests_need_nobody(calendar:
     assert "mailed" not in await calendar("create_event", **FUTURE, send_updates="all")
 
 
-async def test_a_lost_answer_is_settled_by_reading_the_id(calendar: Tool, api: respx.MockRouter) -> None:
-    api.post(EVENTS).mock(side_effect=httpx.ReadError("reset"))
+async def test_a_lost_answer_is_settled_by_the_id_that_is_ours(
+    calendar: Tool, api: respx.MockRouter, journal: Journal
+) -> None:
+    posted = api.post(EVENTS).mock(side_effect=[httpx.ReadError("reset"), httpx.Response(409)])
     api.get(url__regex=rf".*{EVENTS}/[0-9a-f]{{32}}$").respond(json=REVIEW)
     assert (await calendar("create_event", **FUTURE))["title"] == "Design review"
+    calls: Any = posted.calls
+    first, second = (body(each.request)["id"] for each in calls)
+    assert first == second
+    (row,) = await journal.rows()
+    assert (row.state, row.settled_by) == (State.APPLIED, "repeat")
 
 
-async def test_a_lost_answer_that_stays_lost_says_how_to_repeat_it_safely(
-    rejected: Refusal, api: respx.MockRouter
+async def test_what_is_not_there_after_a_lost_answer_did_not_happen(
+    rejected: Refusal, api: respx.MockRouter, journal: Journal
 ) -> None:
-    route = api.post(EVENTS).respond(503, text="busy")
+    api.post(EVENTS).respond(503, text="busy")
     api.get(url__regex=rf".*{EVENTS}/[0-9a-f]{{32}}$").respond(404)
     error = await rejected("create_event", **FUTURE)
-    assert (error.code, error.outcome) == (Code.OUTCOME_UNKNOWN, Outcome.UNKNOWN)
-    assert route.call_count == 1
-    posted: Any = route.calls
-    assert f"event_id={body(posted[0].request)['id']}" in error.next_step
+    assert (error.code, error.outcome) == (Code.TRANSIENT, Outcome.NOT_APPLIED)
+    (row,) = await journal.rows()
+    assert row.state is State.NOT_APPLIED
 
 
 async def test_a_change_is_guarded_by_the_etag_and_keeps_what_is_not_given(

@@ -102,7 +102,5 @@ async def test_a_refused_token_is_not_tried_for_ever(rejected: Refusal, api: res
 
 async def test_a_repeat_under_the_same_id_is_already_done(rejected: Refusal, api: respx.MockRouter) -> None:
     api.post(EVENTS).respond(409, json=reason(409, "duplicate"))
-    error = await rejected(
-        "create_event", title="Lunch", start="2091-03-01T12:00:00Z", end="2091-03-01T13:00:00Z", event_id="abcde12345"
-    )
+    error = await rejected("create_event", title="Lunch", start="2091-03-01T12:00:00Z", end="2091-03-01T13:00:00Z")
     assert (error.code, error.outcome) == (Code.ALREADY_DONE, Outcome.APPLIED)

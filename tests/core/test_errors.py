@@ -168,3 +168,10 @@ def test_quoted_text_is_one_printable_line_within_its_limit(text: str, limit: in
 @pytest.mark.parametrize("mark", ["\u202e", "\u2066", "\u200b", "\u00ad", "\ufeff", "\x1b", "\x9b", "\x07", "\ud800"])
 def test_marks_that_redraw_or_reorder_text_are_gone(mark: str) -> None:
     assert quote(f"a{mark}b") == "a b"
+
+
+def test_an_error_can_name_the_object_that_an_event_will_speak_of() -> None:
+    error = errors.ActionRequiredError("confirm it", object_id="pi_1\n")
+    assert error.object_id == "pi_1"
+    assert "pi_1" not in error.as_text()
+    assert errors.ActionRequiredError("confirm it").object_id is None

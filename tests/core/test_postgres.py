@@ -320,6 +320,14 @@ async def test_the_password_can_come_from_libpqs_own_places(
     await opened.close()
 
 
+async def test_a_batch_whose_connection_breaks_may_have_happened(database: PostgresDatabase) -> None:
+    with pytest.raises(OutcomeUnknownError, match="may have happened"):
+        await database.batch([("SELECT pg_terminate_backend(pg_backend_pid())", ())])
+    with pytest.raises(psycopg.Error):
+        await database.batch([("SELECT no_such_column", ())])
+    assert (await database.batch([("SELECT clew_now() > ?", (0.0,))]))[0].rows == [(True,)]
+
+
 async def test_a_full_or_damaged_disk_is_a_clear_error(database: PostgresDatabase) -> None:
     await database.execute(
         "CREATE FUNCTION fail(state text) RETURNS void LANGUAGE plpgsql AS "

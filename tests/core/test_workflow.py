@@ -7,15 +7,15 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import BaseModel
+from tests.core.writes import CONNECTION, PaddedSealer, Writer
 
 from clew.core.api import Api
 from clew.core.connector import Connector
 from clew.core.database import open_database
 from clew.core.errors import CallError, ConfigurationError, Outcome
 from clew.core.host import Question, SilentHost
-from clew.core.journal import Journal, State, open_journal
+from clew.core.journal import Journal, State, Wanted, open_journal
 from clew.core.workflow import Flow
-from tests.core.writes import PaddedSealer, Writer
 
 pytestmark = pytest.mark.anyio
 
@@ -177,6 +177,26 @@ async def test_an_undoing_that_was_cut_off_goes_on_and_never_forward(
     error = await failed(writer, url, "meet", room=3, request_id="one")
     assert (error.code, error.outcome) == ("invalid_input", Outcome.NOT_APPLIED)
     assert paths(requests)[-2:] == ["/cancellations", "/cancellations"]
+
+
+async def test_an_undoing_that_was_killed_at_its_beginning_is_begun_again(
+    writer: Writer, journal: Journal, serve: Serve, reply: Build
+) -> None:
+    ok = reply(200, {"id": 3}), reply(201, {"id": 7})
+    url, _ = await serve(*ok, reply(429, {}, retry_after="900"), reply(422, {}), reply(200, {}))
+    await failed(writer, url, "meet", room=3, request_id="one")
+    (flow,) = [row for row in await journal.rows() if row.tool == "meet"]
+    note = Wanted(flow.connection, "meet undo", {}, f"flow {flow.seed} undo", 0.0)
+    await journal.claim(note, state=State.INTENDED)
+    error = await failed(writer, url, "meet", room=3, request_id="one")
+    assert (error.code, error.outcome) == ("invalid_input", Outcome.NOT_APPLIED)
+
+
+async def test_an_undoing_by_two_is_refused_to_one(journal: Journal) -> None:
+    note = Wanted(CONNECTION, "meet undo", {}, "flow x undo", 0.0)
+    row, _ = await journal.claim(note, state=State.INTENDED)
+    assert await journal.take(row, State.INTENDED) is not None
+    assert await journal.take(row, State.INTENDED) is None
 
 
 async def test_what_cannot_be_undone_stops_at_a_named_step(writer: Writer, serve: Serve, reply: Build) -> None:

@@ -1,5 +1,6 @@
 """Shared by the tests of writes: a sealer of their own, a connector with every strategy, and calls through the walk."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from clew.core.call import Call, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector
 from clew.core.deadline import Deadline
-from clew.core.errors import InternalError
+from clew.core.errors import ActionRequiredError, InternalError
 from clew.core.host import Host, SilentHost
 from clew.core.journal import Journal
 from clew.core.outcomes import ErrorMap, Rule
@@ -69,6 +70,10 @@ def make_connector() -> Connector:
         found = await api.get("/notes", query={"marker": marker})
         return Note(**found[0]) if found else None
 
+    async def find_sent(api: Api, reference: str) -> Note | None:
+        found = await api.get("/drafts/{}", reference)
+        return Note(**found) if found.get("sent") else None
+
     look = once.Look(find_note, after=0.0, tries=2, every=0.01)
     key = once.ProviderKey(header="Idempotency-Key", replayed="Idempotent-Replayed", doubtful=("key_in_use",))
 
@@ -112,6 +117,51 @@ def make_connector() -> Connector:
     async def delete_note(api: Api, text: str) -> None:
         """Delete a note."""
         await api.delete("/notes/{}", text)
+
+    @notes.destructive(preview=find_note, verify=look)
+    async def erase_note(api: Api, text: str) -> Note:
+        """Erase a note, in a way that can be seen."""
+        return await api.post("/erasures", json={"text": text}, into=Note)
+
+    @notes.write(once=once.Draft(), verify=once.Look(find_sent, 0.0, 2, 0.01))
+    async def send_draft(api: Api, text: str) -> Note:
+        """Make a draft and send it."""
+        draft = await api.post("/drafts", json={"text": text}, safe=True, into=Note)
+        api.reference(str(draft.id))
+        return await api.post("/drafts/{}/send", draft.id, into=Note)
+
+    @notes.write
+    async def add_accepted(api: Api, text: str) -> Note:
+        """Add a note that is not there yet."""
+        note = await api.post("/notes", json={"text": text}, into=Note)
+        api.accepted("call find_note in a minute", reference=f"note-{note.id}")
+        return note
+
+    @notes.write
+    async def add_confirmed(api: Api, text: str) -> Note:
+        """Add a note that a person must confirm."""
+        note = await api.post("/notes", json={"text": text}, into=Note)
+        api.reference(f"note-{note.id}")
+        raise ActionRequiredError("confirm it.", url="https://notes.example/confirm")
+
+    @notes.write
+    async def add_broken(api: Api, text: str) -> Note:
+        """Add a note and meet a bug."""
+        await api.post("/notes", json={"text": text})
+        raise KeyError(text)
+
+    @notes.write(once=key)
+    async def read_then_add(api: Api, text: str) -> Note | None:
+        """Look first, and do nothing when the note is there."""
+        found = await api.get("/notes", query={"text": text})
+        return None if found else await api.post("/notes", json={"text": text}, into=Note)
+
+    @notes.write
+    async def add_both(api: Api, text: str) -> None:
+        """Add two notes at once."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(2):
+                group.create_task(api.post("/notes", json={"text": f"{text}{number}"}))
 
     return notes
 

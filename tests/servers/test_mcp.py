@@ -151,7 +151,7 @@ async def test_a_host_that_cannot_ask_gets_a_refusal_with_the_command_to_run(
 
 async def test_read_only_offers_reads_and_nothing_else(settings: Settings) -> None:
     async with Runtime.open(settings, ["acme"], policy=Policy(read_only=True)) as runtime:
-        assert set(runtime.tools) == {"search_contacts", "get_contact", "list_tickets"}
+        assert set(runtime.tools) == {"search_contacts", "get_contact", "list_tickets", "find_payment"}
 
 
 async def test_tools_can_be_chosen_by_name_and_toolset_and_are_prefixed_among_several(runtime: Runtime) -> None:

@@ -1,10 +1,12 @@
-"""Stripe: facts of API v1 and v2. `Stripe-Should-Retry` overrides every rule about repeating.
+"""What Stripe's refusals mean, of API v1 and v2. `Stripe-Should-Retry` overrides every rule about repeating.
 
 Sources: stripe-python 16.1.0, docs.stripe.com (rate-limits, api/idempotent_requests, error-codes). "(memory)" marks
 what was not read again.
 """
 
-from clew import Bearer, Connector, ErrorMap, Limit, Response, Rule, Verdict, Version, schemes
+import re
+
+from clew import ErrorMap, Response, Rule, Verdict
 
 
 def classify(response: Response) -> Verdict | None:
@@ -19,12 +21,22 @@ def classify(response: Response) -> Verdict | None:
     if not (wants and kind):
         return None
     url = response.field(f"{prefix}next_action.redirect_to_url.url")
+    link = url if url is not None and re.fullmatch(r"https://[!-~]{1,2000}", url) else None
+    known = re.fullmatch(r"(?:pi|seti)_\w{1,240}", response.field(f"{prefix}id") or "")
     return Verdict(
         "action_required",
         "{provider} wants the cardholder to confirm this payment (3-D Secure).",
-        "Give the link to the person. The result arrives as an event; do not create a second payment.",
-        url=url if url is not None and url.startswith("https://") else None,
+        _confirming(known[0] if known else "", linked=link is not None),
+        url=link,
+        object_id=known[0] if known else None,
     )
+
+
+def _confirming(payment: str, *, linked: bool) -> str:
+    """The next step. Without a link (`use_stripe_sdk`) only the shop's own page can ask the cardholder."""
+    who = "Give the link to the person." if linked else "The cardholder must confirm on the shop's own page."
+    where = f"get_payment with {payment} says how it ends" if payment else "It ends later"
+    return f"{who} {where}; do not create a second payment."
 
 
 ERRORS = ErrorMap(
@@ -37,7 +49,21 @@ ERRORS = ErrorMap(
     rules=(
         # Another request holds the object; that is not volume, so the same object is to be used serially.
         Rule(code="conflict", codes="lock_timeout", retry_after=1),
-        Rule(code="conflict", status=409, codes="idempotency_key_in_use", retry_after=1),
+        Rule(
+            code="conflict",
+            status=409,
+            codes="idempotency_key_in_use",
+            message="{provider} is still busy with the first request of this action.",
+            next_step="Wait, then make the same call again: it gets the first one's answer.",
+            retry_after=1,
+        ),
+        Rule(
+            code="conflict",
+            status=400,
+            codes="idempotency_error",
+            message="{provider} knows this action with other arguments.",
+            next_step="For a new action use a new request_id; to repeat the first one, its arguments.",
+        ),
         Rule(code="rate_limited", status=(400, 429), codes="rate_limit", retry_after=1),
         Rule(
             code="action_required",
@@ -60,12 +86,12 @@ ERRORS = ErrorMap(
         Rule(
             code="already_done",
             codes="charge_already_refunded charge_already_captured already_canceled invoice_already_paid "
-            "charge_already_reversed",
+            "charge_already_reversed invalid_canceled_subscription_fields",
         ),
         Rule(
             code="conflict",
             codes="payment_intent_unexpected_state setup_intent_unexpected_state not_cancelable cannot_proceed "
-            "fx_quote_needs_refresh idempotency_error idempotency_key_in_use resource_already_exists "
+            "fx_quote_needs_refresh idempotency_key_in_use resource_already_exists "
             "payment_intent_incompatible_payment_method invoice_not_editable charge_disputed",
         ),
         Rule(code="quota_exhausted", codes="quota_exceeded balance_insufficient insufficient_funds_balance"),
@@ -85,7 +111,34 @@ ERRORS = ErrorMap(
         Rule(
             code="invalid_input",
             status=400,
-            codes="parameter_* url_invalid amount_too_small amount_too_large email_invalid",
+            text="greater than unrefunded amount",
+            message="that is more than is left of the payment; {provider} refunded nothing.",
+            next_step="get_payment shows what was paid and what was refunded before. Refund at most the rest.",
+        ),
+        Rule(
+            code="already_done",
+            status=400,
+            text="invoice is already finalized",
+            message="the invoice is finalized already.",
+        ),
+        Rule(
+            code="conflict",
+            status=400,
+            text="only pass in open invoices|payments cannot be voided",
+            message="the invoice is not open; {provider} did not void it.",
+            next_step="Read it with get_invoice. A draft needs no voiding, and what is paid is refunded instead.",
+        ),
+        Rule(
+            code="invalid_input",
+            status=400,
+            codes="amount_too_small",
+            message="the amount is below the least that {provider} takes in this currency.",
+            next_step="Ask for at least the worth of 0.50 usd; docs.stripe.com/currencies has the least amounts.",
+        ),
+        Rule(
+            code="invalid_input",
+            status=400,
+            codes="parameter_* url_invalid amount_too_large email_invalid",
         ),
         Rule(code="conflict", status=409, retry_after=1),
         Rule(code="transient", status=424),
@@ -94,37 +147,4 @@ ERRORS = ErrorMap(
         Rule(code="transient", codes="api_error", status=(500, 502, 503, 504)),
         Rule(code="transient", status=(500, 502, 503, 504)),
     ),
-)
-
-stripe = Connector(
-    "stripe",
-    title="Stripe",
-    base_url="https://api.stripe.com",
-    version=Version("2026-10-28.endive", header="Stripe-Version"),
-    auth=(
-        Bearer(help="https://dashboard.stripe.com/apikeys (a restricted key, rk_…, is enough)"),
-        # Connect: the token never ends (class A); client_secret is the platform's secret key.
-        schemes.OAuth2(
-            authorize_url="https://connect.stripe.com/oauth/authorize",
-            token_url="https://connect.stripe.com/oauth/token",
-            scopes=("read_write",),
-            pkce="off",
-            refresh_class="A",
-            token_errors=(
-                schemes.TokenRule("dead", code="invalid_grant"),
-                schemes.TokenRule(
-                    "misconfigured",
-                    code="invalid_client|invalid_scope|invalid_request|unsupported_grant_type|invalid_redirect_uri",
-                ),
-                schemes.TokenRule("outage", code="rate_limit|api_error|temporarily_unavailable"),
-            ),
-        ),
-    ),
-    # https://docs.stripe.com/rate-limits: live mode; a sandbox has 25 for everything.
-    rate_limits=(
-        Limit(name="account", amount=100, per=1),
-        Limit(name="search", amount=20, per=1, paths=("/v1/{}/search",)),
-    ),
-    errors=ERRORS,
-    docs="https://docs.stripe.com/api",
 )

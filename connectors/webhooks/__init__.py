@@ -1,0 +1,1 @@
+"""How providers sign their webhooks, as data; `catalog` has them all by name."""

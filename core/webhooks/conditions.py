@@ -1,0 +1,27 @@
+"""When a way of proving is the one in use."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clew.core.errors import ConfigurationError
+from clew.core.webhooks.delivery import Delivery, Reader, reader
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Values at places, each of which must match a pattern whole; what is not there is an empty text."""
+
+    parts: tuple[tuple[Reader, re.Pattern[str]], ...] = ()
+
+    @classmethod
+    def of(cls, when: Mapping[str, str]) -> "Condition":
+        """Compile what an author declared. Raises `ConfigurationError`."""
+        try:
+            return cls(tuple((reader(place), re.compile(pattern)) for place, pattern in when.items()))
+        except re.error as error:
+            raise ConfigurationError(f"a pattern of a webhook scheme does not compile: {error}.") from None
+
+    def holds(self, delivery: Delivery) -> bool:
+        """Do all match? Raises `RefusedError` for a value that is there twice."""
+        return all(pattern.fullmatch(read(delivery) or "") is not None for read, pattern in self.parts)

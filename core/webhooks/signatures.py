@@ -1,0 +1,309 @@
+"""Signatures over a template, as data: HMAC with a shared secret, and the provider's private keys."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clew.core.errors import ConfigurationError
+from clew.core.webhooks.attempts import Attempt, Proven
+from clew.core.webhooks.conditions import Condition
+from clew.core.webhooks.delivery import Delivery, Reader, Refused, RefusedError, reader, to_bytes
+from clew.core.webhooks.keyplaces import KeyUrl
+from clew.core.webhooks.publickeys import check_algorithm, is_signed_by, public_keys
+from clew.core.webhooks.secrets import (
+    PUBLIC,
+    Encoding,
+    Given,
+    KeyEncoding,
+    check_encodings,
+    decoded,
+    encoded,
+    is_key,
+    shared_key,
+)
+from clew.core.webhooks.templates import Filling, Template
+from clew.core.webhooks.times import Timestamp, items
+from clew.core.webhooks.urls import UrlForm, forms
+
+Hash = Literal["md5", "sha1", "sha256", "sha384", "sha512"]
+_HASHES = ("md5", "sha1", "sha256", "sha384", "sha512")
+_MOST_SIGNATURES = 50
+_BODIES = frozenset({"body", "sha256", "sha256_base64", "md5", "crc32", "sorted_form"})
+
+
+@dataclass(frozen=True, slots=True)
+class BodyHash:
+    """Where a delivery says the hash of its body, when that is signed instead of the body."""
+
+    place: str
+    hash: Hash = "sha256"
+    encoding: Encoding = "hex"
+    prefix: str = ""
+    _read: Reader = field(default=lambda delivery: None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _check_hash(self.hash)
+        check_encodings("text", self.encoding)
+        object.__setattr__(self, "_read", reader(self.place))
+
+    def check(self, delivery: Delivery) -> None:
+        """Raise `RefusedError` when the body has another hash."""
+        said = self._read(delivery)
+        if said is None:
+            raise RefusedError(Refused.MALFORMED, f"there is no {self.place}, the hash of the body")
+        found = self.prefix + encoded(hashlib.new(self.hash, delivery.body).digest(), self.encoding)
+        if not hmac.compare_digest(to_bytes(said), found.encode()):
+            raise RefusedError(Refused.BODY_CHANGED, "the body is not the one whose hash was signed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    """What a signature over a template shares, whatever the algorithm."""
+
+    signature: str = ""
+    prefix: str = ""
+    separator: str = ""
+    encoding: Encoding = "hex"
+    signed: str = "{body}"
+    timestamp: Timestamp | None = None
+    id: str = ""
+    body_hash: BodyHash | None = None
+    urls: tuple[UrlForm, ...] = ("exact",)
+    when: Mapping[str, str] = field(default_factory=dict[str, str])
+    _template: Template = field(default_factory=lambda: Template(""), init=False, repr=False, compare=False)
+    _signature: Reader = field(default=lambda delivery: None, init=False, repr=False, compare=False)
+    _id: Reader | None = field(default=None, init=False, repr=False, compare=False)
+    _bare: bool = field(default=False, init=False, repr=False, compare=False)
+    _condition: Condition = field(default_factory=Condition, init=False, repr=False, compare=False)
+
+    def _compile(self) -> None:
+        if not self.signature:
+            raise ConfigurationError("a webhook scheme must say where the signature is.")
+        template = Template(self.signed)
+        if ("ts" in template.uses) and self.timestamp is None:
+            raise ConfigurationError("the template uses {ts}, and no timestamp is declared.")
+        if ("id" in template.uses) and not self.id:
+            raise ConfigurationError("the template uses {id}, and no id is declared.")
+        for name, value in (
+            ("_template", template),
+            ("_signature", reader(self.signature)),
+            ("_id", reader(self.id) if self.id else None),
+            ("_bare", self.signed == "{body}"),
+            ("_condition", Condition.of(self.when)),
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def covers_body(self) -> bool:
+        """Does the proof fail when a byte of the body changes?"""
+        return self.body_hash is not None or bool(self._template.uses & _BODIES)
+
+    @property
+    def replayable_for(self) -> float | None:
+        """Seconds that a copy of a delivery is accepted for; `None` means for ever."""
+        return None if self.timestamp is None else self.timestamp.tolerance
+
+    def applies(self, delivery: Delivery) -> bool:
+        """Is there a signature of this kind?"""
+        text = self._signature(delivery)
+        return text is not None and bool(items(text, self.separator, self.prefix)) and self._condition.holds(delivery)
+
+    def signatures(self, delivery: Delivery) -> list[str]:
+        """The texts of the signatures, at least one. Raises `RefusedError`."""
+        text = self._signature(delivery)
+        if text is None:
+            raise RefusedError(Refused.NO_SIGNATURE, f"there is no {self.signature}")
+        found = items(text, self.separator, self.prefix)
+        if not found or "" in found:
+            begins = f" that begins with {self.prefix}" if self.prefix else ""
+            raise RefusedError(Refused.NO_SIGNATURE, f"{self.signature} holds no signature{begins}")
+        if len(found) > _MOST_SIGNATURES:
+            raise RefusedError(Refused.MALFORMED, f"{self.signature} holds more than {_MOST_SIGNATURES} signatures")
+        return found
+
+    def contents(self, delivery: Delivery, timestamp: str, given: Given, secret: bytes = b"") -> list[bytes]:
+        """What may have been signed: one text, or one for each way the sender may have written the URL."""
+        if self._bare:
+            return [delivery.body]
+        found = "" if self._id is None else self._id(delivery)
+        if found is None:
+            raise RefusedError(Refused.MALFORMED, f"there is no {self.id}, which is signed")
+        if self._template.is_simple:
+            return [self._template.join(delivery.body, to_bytes(timestamp), to_bytes(found))]
+        filling = Filling(delivery, delivery.url, timestamp, found, secret, given.settings)
+        if "url" not in self._template.uses:
+            return [self._template.fill(filling)]
+        contents: list[bytes] = []
+        for url in forms(delivery.url, self.urls):
+            filling.url = url
+            contents.append(self._template.fill(filling))
+        return contents
+
+    def _checked(self, attempt: Attempt, timestamp: str) -> float | None:
+        """The rest, once the signature is right."""
+        if self.body_hash is not None:
+            self.body_hash.check(attempt.delivery)
+        if self.timestamp is None:
+            return None
+        return self.timestamp.check(timestamp, attempt.now, attempt.tolerance)
+
+    def _described(self, algorithm: str) -> str:
+        form = f"{algorithm} {self.encoding}, `{self.signature}"
+        signed = "body" if self.signed == "{body}" else f"`{self.signed}`".replace("\n", "\\n")
+        return f"{form}{': ' + self.prefix if self.prefix else ''}` over {signed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hmac(_Signed):
+    """An HMAC with a shared secret over a template.
+
+    `signature` is the place of it; there it stands after `prefix`, in a list divided by `separator`. `key` says how the
+    secret is shown (`text`, `base64`, `base64url`, `hex`), after `key_prefix` if it has that. `any_case` accepts hex in
+    capitals. `keyed=False` is a plain hash of a template that holds `{secret}`. `urls` are the ways in which the sender
+    may have written `{url}`: `exact`, `ports` (with and without the standard port), `decoded` (HubSpot's), `no_query`.
+    """
+
+    hash: Hash = "sha256"
+    key: KeyEncoding = "text"
+    key_prefix: str = ""
+    any_case: bool = False
+    keyed: bool = True
+
+    def __post_init__(self) -> None:
+        self._compile()
+        _check_hash(self.hash)
+        check_encodings(self.key, self.encoding)
+        if not self.keyed and "secret" not in self._template.uses:
+            raise ConfigurationError("a plain hash proves nothing unless the template holds {secret}.")
+
+    def prove(self, attempt: Attempt) -> Proven:
+        """Try every secret with every signature, in constant time each. Raises `RefusedError`."""
+        delivery = attempt.delivery
+        texts = attempt.texts()
+        given = self.signatures(delivery)
+        timestamp = "" if self.timestamp is None else self.timestamp.read(delivery)
+        candidates = [to_bytes(each) for each in given]
+        if self.any_case:
+            candidates = [each.lower() for each in candidates]
+        number = self._matching(attempt, texts, timestamp, candidates)
+        return Proven(number, self._checked(attempt, timestamp))
+
+    def _matching(self, attempt: Attempt, texts: tuple[str, ...], timestamp: str, candidates: list[bytes]) -> int:
+        wrong: RefusedError | None = None
+        for number, text in enumerate(texts):
+            try:
+                secret = shared_key(text, self.key, self.key_prefix)
+            except RefusedError as error:
+                wrong = error
+                continue
+            for content in self.contents(attempt.delivery, timestamp, attempt.given, secret):
+                expected = self._signature_of(secret, content)
+                if True in [hmac.compare_digest(expected, each) for each in candidates]:
+                    return number
+        raise wrong or RefusedError(Refused.MISMATCH, "no signature matches")
+
+    def _signature_of(self, secret: bytes, content: bytes) -> bytes:
+        raw = hmac.digest(secret, content, self.hash) if self.keyed else hashlib.new(self.hash, content).digest()
+        return encoded(raw, self.encoding).encode()
+
+    def sign(self, delivery: Delivery, secret: str, timestamp: str, settings: Mapping[str, str]) -> str:
+        """The text of the signature that a sender would put at the place, for tests and `clew webhooks send`."""
+        key = shared_key(secret, self.key, self.key_prefix)
+        content = self.contents(delivery, timestamp, Given((), settings), key)[0]
+        return self.prefix + self._signature_of(key, content).decode()
+
+    def describe(self) -> str:
+        """The way in a few words."""
+        return self._described(f"{'HMAC-' if self.keyed else ''}{self.hash.upper().replace('SHA', 'SHA-')}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicKey(_Signed):
+    """A signature by the provider's private key over a template.
+
+    The secrets are public keys: PEM (keys, certificates), base64 DER, raw Ed25519 keys in hex or base64, JWK, JWKS.
+    With `certificate` the delivery names where its key is, which must be a host of the provider; keys among the secrets
+    are used instead. Secrets that are no keys then are values that `names` (a place) may have, or the setting
+    `text_setting`. `key_id` is the place of the name of a key in a JWKS. `key_prefix` is what such keys begin with, if
+    anything (`whpk_`). `raw` says that ECDSA signatures are two numbers instead of DER.
+    """
+
+    algorithm: str = "ed25519"
+    certificate: KeyUrl | None = None
+    names: str = ""
+    text_setting: str = ""
+    key_id: str = ""
+    key_prefix: str = ""
+    raw: bool = False
+    _key_id: Reader | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._compile()
+        check_algorithm(self.algorithm)
+        check_encodings("text", self.encoding)
+        if self.names:
+            reader(self.names)
+        object.__setattr__(self, "_key_id", reader(self.key_id) if self.key_id else None)
+
+    def prove(self, attempt: Attempt) -> Proven:
+        """Try every key with every signature. Raises `RefusedError`."""
+        delivery = attempt.delivery
+        given = [decoded(each, self.encoding) for each in self.signatures(delivery)]
+        timestamp = "" if self.timestamp is None else self.timestamp.read(delivery)
+        texts = self._texts(attempt)
+        name = (self._key_id(delivery) or "") if self._key_id is not None else ""
+        contents = [text for known in self._known(attempt) for text in self.contents(delivery, timestamp, known)]
+        number = self._matching(texts, name, contents, given)
+        self._check_name(attempt)
+        return Proven(number if attempt.given.texts else None, self._checked(attempt, timestamp))
+
+    def _known(self, attempt: Attempt) -> list[Given]:
+        """What is configured, once for each text that stands for the setting."""
+        given = attempt.given
+        plain = [each for each in given.texts if not is_key(each)] if self.text_setting else []
+        return [Given((), {**given.settings, self.text_setting: each}) for each in plain] or [given]
+
+    def _check_name(self, attempt: Attempt) -> None:
+        plain = [each for each in attempt.given.texts if not is_key(each)] if self.names else []
+        if plain and reader(self.names)(attempt.delivery) not in plain:
+            raise RefusedError(Refused.MISMATCH, f"{self.names} is none of those that are configured")
+
+    def _texts(self, attempt: Attempt) -> tuple[str, ...]:
+        if self.certificate is not None:
+            if not attempt.given.settings:
+                attempt.texts()
+            return self.certificate.keys(attempt)
+        texts = attempt.texts()
+        if not self.key_prefix:
+            return texts
+        fitting = tuple(each for each in texts if each.startswith((self.key_prefix, *PUBLIC)))
+        if not fitting:
+            raise RefusedError(Refused.BAD_SECRET, f"no configured key begins with {self.key_prefix}")
+        return fitting
+
+    def _matching(self, texts: tuple[str, ...], name: str, contents: list[bytes], given: list[bytes]) -> int:
+        wrong: RefusedError | None = None
+        for number, text in enumerate(texts):
+            try:
+                keys = public_keys(text, self.algorithm)
+            except RefusedError as error:
+                wrong = error
+                continue
+            for key_name, key in keys:
+                if name and key_name and name != key_name:
+                    continue
+                for content in contents:
+                    if any(is_signed_by(key, self.algorithm, each, content, raw=self.raw) for each in given):
+                        return number
+        raise wrong or RefusedError(Refused.MISMATCH, "no signature matches")
+
+    def describe(self) -> str:
+        """The way in a few words."""
+        return self._described(self.algorithm)
+
+
+def _check_hash(name: str) -> None:
+    if name not in _HASHES:
+        raise ConfigurationError(f"there is no hash {name!r}; use one of {', '.join(_HASHES)}.")

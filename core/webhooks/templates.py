@@ -1,0 +1,164 @@
+"""What was signed, as a template: `{ts}.{body}`, `v0:{ts}:{body}`, `{method}{url}{body}{ts}`.
+
+    {body}            the raw body                      {ts}  {id}     the texts of the timestamp and of the delivery id
+    {method}          in upper case                     {url}          the public URL as the sender saw it
+    {host} {path}     of that URL                       {query}        of that URL, {target} path and query
+    {secret}          the secret (for plain hashes)     {setting:name} what the operator configured beside the secret
+    {sorted_form}     the fields of a form, sorted by name, each name followed by its value
+    {sha256} {sha256_base64} {md5} {crc32}              of the body (crc32 in decimal digits)
+    {header:X-Name} {query:name} {form:name} {json:path} {json?:path}   a value; with `?` it may be missing
+    {line:json:path} {line?:json:path}                  its last key, a line break, the value, a line break
+
+Anything else stands for itself; `{{` and `}}` are braces.
+"""
+
+import base64
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clew.core.errors import ConfigurationError
+from clew.core.webhooks.delivery import Delivery, Refused, RefusedError, reader, to_bytes
+
+_PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+@dataclass(slots=True)
+class Filling:
+    """What one template is filled with."""
+
+    delivery: Delivery
+    url: str = ""
+    ts: str = ""
+    id: str = ""
+    secret: bytes = b""
+    settings: Mapping[str, str] | None = None
+
+
+Piece = Callable[[Filling], bytes]
+
+
+class Template:
+    """A compiled template; `uses` are the names in it. Raises `ConfigurationError` when it names what there is not."""
+
+    __slots__ = ("_pieces", "_plan", "uses")
+
+    def __init__(self, text: str) -> None:
+        self._pieces: list[bytes | Piece] = []
+        uses: list[str] = []
+        end = 0
+        for match in _PART.finditer(text):
+            self._literal(text[end : match.start()])
+            end = match.end()
+            name = match[1]
+            if match[0] in ("{{", "}}"):
+                self._literal(match[0][0])
+            elif name is None:
+                raise ConfigurationError(f"the template {text!r} has a single brace; write {{{{ or }}}}.")
+            else:
+                self._pieces.append(_piece(name))
+                uses.append(name)
+        self._literal(text[end:])
+        self.uses = frozenset(uses)
+        # Most templates hold nothing but these; a plan of positions saves a call for each part.
+        places = {_PLAIN[name]: number for number, name in enumerate(("body", "ts", "id"))}
+        plan: list[Any] = [part if isinstance(part, bytes) else places.get(part) for part in self._pieces]
+        self._plan: list[Any] | None = None if None in plan else plan
+
+    def _literal(self, text: str) -> None:
+        if text:
+            self._pieces.append(text.encode())
+
+    @property
+    def is_simple(self) -> bool:
+        """Is `join` enough?"""
+        return self._plan is not None
+
+    def join(self, body: bytes, ts: bytes, id: bytes) -> bytes:
+        """The bytes that were signed, by a simple template."""
+        assert self._plan is not None
+        values = (body, ts, id)
+        parts: list[bytes] = [values[part] if part.__class__ is int else part for part in self._plan]
+        return b"".join(parts)
+
+    def fill(self, filling: Filling) -> bytes:
+        """The bytes that were signed. Raises `RefusedError` when something that they need is missing."""
+        return b"".join([piece if isinstance(piece, bytes) else piece(filling) for piece in self._pieces])
+
+
+def _piece(name: str) -> Piece:
+    plain = _PLAIN.get(name)
+    if plain is not None:
+        return plain
+    kind, colon, rest = name.partition(":")
+    if not colon:
+        raise ConfigurationError(f"a template has no {{{name}}}; there are {', '.join(sorted(_PLAIN))}.")
+    if kind == "setting":
+        return _setting(rest)
+    line, optional = kind.startswith("line"), kind.endswith("?")
+    place = rest if line else f"{kind.removesuffix('?')}:{rest}"
+    read = reader(place)
+    label = f"{re.split(r'[.:]', place)[-1]}\n" if line else ""
+
+    def value(filling: Filling) -> bytes:
+        found = read(filling.delivery)
+        if found is None and not optional:
+            raise RefusedError(Refused.MALFORMED, f"there is no {place}, which is signed")
+        if found is None:
+            return b""
+        return to_bytes(f"{label}{found}\n" if line else found)
+
+    return value
+
+
+def _setting(name: str) -> Piece:
+    def value(filling: Filling) -> bytes:
+        found = (filling.settings or {}).get(name)
+        if not found:
+            raise RefusedError(Refused.NO_SECRET, f"no {name} is configured")
+        return found.encode()
+
+    return value
+
+
+def _sorted_form(filling: Filling) -> bytes:
+    delivery = filling.delivery
+    if not delivery.body:
+        return b""
+    if not delivery.is_form:
+        # The signature would not cover the body at all.
+        raise RefusedError(Refused.MALFORMED, "the body is not a form, which is what was signed")
+    if not delivery.form or any(not name for name, _ in delivery.form):
+        raise RefusedError(Refused.MALFORMED, "the form has a field without a name, which no signature covers")
+    return b"".join([to_bytes(name + value) for name, value in sorted(set(delivery.form))])
+
+
+def _host(filling: Filling) -> bytes:
+    return filling.delivery.parts.netloc.encode("utf-8", "surrogatepass")
+
+
+def _target(filling: Filling) -> bytes:
+    parts = filling.delivery.parts
+    return to_bytes((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+
+
+_PLAIN: Mapping[str, Piece] = {
+    "body": lambda filling: filling.delivery.body,
+    "ts": lambda filling: to_bytes(filling.ts),
+    "id": lambda filling: to_bytes(filling.id),
+    "method": lambda filling: to_bytes(filling.delivery.method.upper()),
+    "url": lambda filling: to_bytes(filling.url),
+    "host": _host,
+    "path": lambda filling: to_bytes(filling.delivery.parts.path or "/"),
+    "query": lambda filling: to_bytes(filling.delivery.parts.query),
+    "target": _target,
+    "secret": lambda filling: filling.secret,
+    "sorted_form": _sorted_form,
+    "sha256": lambda filling: hashlib.sha256(filling.delivery.body).hexdigest().encode(),
+    "sha256_base64": lambda filling: base64.b64encode(hashlib.sha256(filling.delivery.body).digest()),
+    "md5": lambda filling: hashlib.md5(filling.delivery.body, usedforsecurity=False).hexdigest().encode(),
+    "crc32": lambda filling: str(zlib.crc32(filling.delivery.body)).encode(),
+}

@@ -1,0 +1,128 @@
+"""The story of one call in plain words, from its record."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from clew.core.audit_chain import RETENTION
+from clew.core.audit_spool import CRASHED
+from clew.core.errors import Code
+from clew.servers.cli.moments import clock
+from clew.servers.cli.output import duration
+
+_ENDINGS: Mapping[str, str] = {
+    "ok": "It succeeded.",
+    "asked": "A person was asked; the answer comes with another call.",
+    "cancelled": "Whoever called gave up before it had ended.",
+    CRASHED: "The process ended before the call did.",
+    Code.INVALID_INPUT: "The arguments were wrong.",
+    Code.NOT_FOUND: "The object is not there, or this account may not see it.",
+    Code.CONFLICT: "The object was in a state that forbids the action.",
+    Code.ALREADY_DONE: "It had been done already.",
+    Code.AUTH_REVOKED: "The provider no longer accepts the account's credentials; a person must log in again.",
+    Code.PERMISSION: "The account may not do this.",
+    Code.ACTION_REQUIRED: "The provider wanted a person to act first.",
+    Code.APPROVAL_REQUIRED: "It needed a person's approval, and nobody gave one.",
+    Code.DENIED: "A person or the policy said no.",
+    Code.QUOTA_EXHAUSTED: "An allowance at the provider is used up.",
+    Code.RATE_LIMITED: "The provider's rate limit was reached, and the wait was longer than the call's deadline.",
+    Code.TRANSIENT: "A passing fault, between us and the provider or inside it.",
+    Code.PROVIDER_DOWN: "The provider did not answer, or answered with faults only.",
+    Code.AUTH_EXPIRED: "The access token had expired and could not be renewed at that moment.",
+    Code.OUTCOME_UNKNOWN: "It left, and its answer was lost.",
+    Code.CONTRACT_CHANGED: "The provider's answer no longer had the shape that the connector knows.",
+    Code.INTERNAL: "A fault of ours; the log of that time has the details under the reference.",
+}
+_CHANGES = {
+    "applied": "What it should change was changed.",
+    "not_applied": "Nothing was changed.",
+    "unknown": "It may have changed something: look at the object before anything is repeated.",
+}
+_STAGES = {
+    "check": "the arguments and the account's scopes are checked",
+    "consent": "the policy decides",
+    "journal": "the write is looked up and noted",
+    "run": "the tool runs",
+}
+
+
+def tell(record: Mapping[str, Any]) -> list[str]:
+    """The lines of the story."""
+    if record["connector"] == "clew" and record["tool"] == RETENTION:
+        return [
+            f"On {clock(record['started'])} {record.get('removed', 0)} old records were removed, as audit_keep says."
+        ]
+    lines = [*_opening(record), "", *_timeline(record), "", *_ending(record), ""]
+    return [*lines, *_facts(record)]
+
+
+def _opening(record: Mapping[str, Any]) -> list[str]:
+    who = record.get("caller") or "Somebody"
+    whose = f", there known as {record['identity']}" if record.get("identity") else ""
+    tenant = f" of tenant {record['tenant']}" if record.get("tenant", "local") != "local" else ""
+    lines = [
+        f"On {clock(record['started'])} {who} called {record['tool']} of {record['connector']} "
+        f"({record.get('effect', 'unknown effect')}) with the account {record.get('account', '')!r}{tenant}{whose}."
+    ]
+    given = [f"{name}={json.dumps(value, ensure_ascii=True)}" for name, value in record.get("arguments", {}).items()]
+    return [*lines, "Arguments: " + (" ".join(given) or "none.")]
+
+
+def _timeline(record: Mapping[str, Any]) -> list[str]:
+    """Stages and requests in the order in which they began; a stage's time is its own, without that of the next."""
+    start: float = record["started"]
+    stages = [each for each in record.get("stages", ()) if each[0] != "record"]
+    ends = [each[1] for each in stages[1:]] + [each[1] + each[2] for each in stages[-1:]]
+    steps = [(at, end - at, _stage(record, name)) for (name, at, _), end in zip(stages, ends, strict=True)]
+    for each in record.get("attempts", ()):
+        steps.append((each.get("began", start) - start, each.get("seconds", 0.0), _request(each)))
+    steps.sort(key=lambda step: step[0])
+    return [f"  {max(at, 0.0):+9.3f} s  {max(took, 0.0):8.3f} s  {what}" for at, took, what in steps]
+
+
+def _stage(record: Mapping[str, Any], name: str) -> str:
+    said = {"agreed": "a person agreed", "declined": "a person declined", "asked": "a person was asked"}
+    if name != "consent":
+        return f"{name}: {_STAGES.get(name, '')}".rstrip(": ")
+    who = said.get(record.get("answer", ""), "")
+    after = f" after {duration(record['answered_after'])}" if record.get("answered_after", 0.0) >= 1 else ""
+    how = f" by {record['approval']}" if record.get("approval") else ""
+    why = [each for each in (record.get("rule", ""), f"{who}{after}{how}" if who else "") if each]
+    return f"consent: {'; '.join(why) or _STAGES['consent']}"
+
+
+def _request(attempt: Mapping[str, Any]) -> str:
+    status = attempt.get("status")
+    parts = [f"{status}" if status else "no answer"]
+    parts += [f"judged {attempt['code']}"] if attempt.get("code") else []
+    parts += [f"{attempt['waited']:.2f} s of it waited for room in the rate limit"] if attempt.get("waited") else []
+    renewed = attempt.get("stages", {}).get("authorize", 0.0)
+    parts += [f"{renewed:.2f} s for the credential"] if renewed >= 0.1 else []
+    parts += [f"request id {attempt['request_id']}"] if attempt.get("request_id") else []
+    return f"{attempt['method']} {attempt['route']}: {', '.join(parts)}"
+
+
+def _ending(record: Mapping[str, Any]) -> list[str]:
+    code, outcome = record["code"], record.get("outcome", "")
+    took = record.get("seconds", 0.0)
+    after = f" after {took:.3f} s" if took < 60 else f" after {duration(took)}"
+    lines = [f"It ended{after} with {code}, {outcome or 'no outcome'}. {_ENDINGS.get(code, '')}".rstrip()]
+    if record.get("effect") != "read" or outcome == "unknown":
+        lines.append(_CHANGES.get(outcome, ""))
+    if record.get("provider_code"):
+        lines.append(f"The provider's own code: {record['provider_code']}")
+    if record.get("note") and code != CRASHED:
+        lines.append(record["note"])
+    return [line for line in lines if line]
+
+
+def _facts(record: Mapping[str, Any]) -> list[str]:
+    units = ", ".join(f"{name} {amount:g}" for name, amount in record.get("units", {}).items()) or "no request"
+    lines = [f"Cost: {units}; about {record.get('tokens_in', 0)} tokens written by the model, "
+             f"{record.get('tokens_out', 0)} to read (a token is taken as four characters)."]  # fmt: skip
+    part = [f"task {record['task']}" if record.get("task") else "",
+            f"trace {record['trace_id']}" if record.get("trace_id") else ""]  # fmt: skip
+    lines += [f"Part of: {', '.join(filter(None, part))}"] if any(part) else []
+    versions = ", ".join(f"{name} {value}" for name, value in record.get("versions", {}).items())
+    lines += [f"Versions: {versions}"] if versions else []
+    return [*lines, f"Record {record['number']} of the chain, hash {record['hash']}"]

@@ -1,0 +1,33 @@
+"""Who makes a call over MCP: the host's name, the trace that it carries on, the task that it labels."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from opentelemetry.trace import get_current_span
+
+from clew.core.audit import Origin
+from clew.core.errors import quote
+
+TASK = "clew/task"
+"""The key of `_meta` under which a host labels the task that a call is a part of."""
+
+_LABEL = re.compile(r"[A-Za-z0-9_.:#/-]{1,64}")
+
+
+def origin_of(context: ServerRequestContext[Any, Any]) -> Origin:
+    """The origin of a request. The SDK has opened a span for it, below the `traceparent` of its `_meta`; where no
+    OpenTelemetry is configured that span is the host's own."""
+    parameters = context.session.client_params
+    client = parameters.client_info if parameters else None
+    span = get_current_span().get_span_context()
+    meta: Mapping[str, Any] = context.meta or {}
+    label = meta.get(TASK)
+    return Origin(
+        caller=quote(f"{client.name} {client.version}", 60).strip() if client else "",
+        task=label if isinstance(label, str) and _LABEL.fullmatch(label) else "",
+        trace_id=f"{span.trace_id:032x}" if span.is_valid else "",
+        span_id=f"{span.span_id:016x}" if span.is_valid else "",
+        sampled=span.trace_flags.sampled,
+    )

@@ -12,15 +12,16 @@ from clew.core import audit
 from clew.core.api import Api
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Effect, Tool
+from clew.core.consent import Consent
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, ConfigurationError, DeniedError, InternalError, Outcome, PermissionDeniedError
-from clew.core.host import Host, Question, SilentHost
+from clew.core.errors import CallError, ConfigurationError, InternalError, Outcome, PermissionDeniedError
+from clew.core.host import Host, SilentHost
 from clew.core.journal import Journal
 from clew.core.journaling import has_ended, journaled
 from clew.core.policy import Decision, Policy
 from clew.core.recording import opened, size, timeline
 from clew.core.redaction import Names
-from clew.core.schema import Signature
+from clew.core.stated import stated
 from clew.core.wire import Trail, Wire
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ class Call:
 
     `identity` is what the provider calls the account, `granted` the scopes it gave, None where nobody knows. `origin`
     says who calls and as part of what, `why` is filled in by the policy, and `versions` are those that the record
-    names. `fit` makes a result as small as the caller can take.
+    names. `fit` makes a result as small as the caller can take. `confidence` (0 to 1) and `reason` are the agent's own
+    words; `notes` go to the agent with the result; `asked_for` is how many seconds a person has just thought.
     """
 
     tool: Tool
@@ -46,6 +48,10 @@ class Call:
     trail: Trail = field(default_factory=Trail)
     identity: str | None = None
     granted: frozenset[str] | None = None
+    confidence: float | None = None
+    reason: str = ""
+    notes: list[str] = field(default_factory=list[str])
+    asked_for: float = 0.0
     origin: audit.Origin = field(default_factory=audit.Origin)
     why: audit.Why = field(default_factory=audit.Why)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -68,7 +74,10 @@ class Suspend(BaseException):
 
 
 class Walk:
-    """The stages of a call, folded into one function. `str(walk)` prints them in order."""
+    """The stages of a call, folded into one function. `str(walk)` prints them in order.
+
+    Without a policy, writes are allowed: whoever makes a call in code is the operator.
+    """
 
     def __init__(
         self,
@@ -76,10 +85,11 @@ class Walk:
         sink: audit.Sink = audit.log_record,
         journal: Journal | None = None,
         *,
+        consenting: Consent | None = None,
         begin: audit.Sink | None = None,
         names: Names | None = None,
     ) -> None:
-        self.policy = policy or Policy()
+        self.consenting = consenting or Consent(policy or Policy(writes=Decision.ALLOW))
         self.sink = sink
         self.writes = journal
         self.begin = begin
@@ -107,8 +117,8 @@ class Walk:
         return proceed
 
     async def step(self, call: Call) -> Structured:
-        """The walk of a workflow's step: nobody is asked, for the yes was to the whole."""
-        return await self._from(0, [stage for stage in self.stages if stage != self.consent])(call)
+        """The walk of a workflow's step: what the policy denies stays denied, and nobody is asked again."""
+        return await self._from(0, [self.permit if stage == self.consent else stage for stage in self.stages])(call)
 
     async def record(self, call: Call, proceed: Proceed) -> Structured:
         """Every call leaves a record; faults of ours become `internal` with a reference to the log."""
@@ -127,7 +137,7 @@ class Walk:
             result = call.fit(call, result) if call.fit else result
             record.outcome = Outcome.APPLIED if call.trail.changed else Outcome.NOT_APPLIED
             record.tokens_out = audit.tokens(size(result))
-            return result
+            return {**result, "note": " ".join(call.notes)} if call.notes and "note" not in result else result
         except CallError as error:
             raise self._settled(error, call, record) from error.__cause__
         except Suspend:
@@ -170,7 +180,7 @@ class Walk:
 
     async def check(self, call: Call, proceed: Proceed) -> Structured:
         """Arguments are checked against the schema and typed, and the scopes against those that were granted."""
-        call.typed = call.tool.signature.check(call.arguments)
+        call.typed = call.tool.signature.check(self._stated(call))
         missing = call.tool.lacks(call.granted)
         if missing:
             raise PermissionDeniedError(
@@ -180,44 +190,22 @@ class Walk:
             )
         return await proceed(call)
 
+    def _stated(self, call: Call) -> Mapping[str, Any]:
+        """The arguments without what the policy has the agent state about the call itself."""
+        if not self.consenting.policy.wants_confidence(call.tool):
+            return call.arguments
+        arguments, call.confidence, call.reason = stated(call.tool, call.arguments)
+        return arguments
+
     async def consent(self, call: Call, proceed: Proceed) -> Structured:
         """Allow, refuse, or ask a person, who sees the object as we fetched it. No answer is a no."""
-        decision = self.policy.decide(call.tool)
-        asking = call.wire.connector.asking.get(call.tool.name)
-        if decision is Decision.ALLOW and asking is not None and asking.when(call.typed):
-            decision = Decision.ASK
-        call.why.rule = f"{call.tool.effect} tools: {decision}"
-        if decision is Decision.DENY:
-            raise DeniedError(f"the policy of this server does not allow {call.tool.name}.")
-        if decision is Decision.ASK and await has_ended(_same(call), self.writes):
-            call.settled = True
-        elif decision is Decision.ASK and not await self._confirmed(call):
-            raise DeniedError(f"the person declined {call.tool.name}; nothing was changed.")
+        await self.consenting.settle(call, ended=lambda: has_ended(_same(call), self.writes))
         return await proceed(call)
 
-    async def _confirmed(self, call: Call) -> bool:
-        """Ask, with the call's clock stopped while the person thinks."""
-        question = await self._question(call)
-        left, asked = call.deadline.remaining(), time.monotonic()
-        call.why.answer = "asked"
-        agreed = await call.host.confirm(question) is True
-        call.deadline = Deadline.after(max(left, 0.001))
-        call.why.answer, call.why.seconds = "agreed" if agreed else "declined", time.monotonic() - asked
-        call.why.approval = type(call.host).__name__
-        return agreed
-
-    @staticmethod
-    async def _question(call: Call) -> Question:
-        preview: Structured = {}
-        asking = call.wire.connector.asking.get(call.tool.name)
-        shows = call.tool.preview or (asking.preview if asking else None)
-        if shows is not None:
-            signature = Signature(shows, shows.__name__)
-            taken = {name: value for name, value in call.typed.items() if name in signature.parameters}
-            shown = await shows(Api(call.wire, call.deadline, call.trail, Effect.READ, call.host), **taken)
-            preview = signature.structured(shown)
-        plain = call.tool.signature.model.model_validate(call.typed).model_dump(mode="json", exclude_none=True)
-        return Question(call.tool.name, call.tool.description, call.connection, plain, preview, call.identity)
+    async def permit(self, call: Call, proceed: Proceed) -> Structured:
+        """A step of a workflow: nobody is asked, for the yes was to the whole; what is denied stays denied."""
+        await self.consenting.permit(call)
+        return await proceed(call)
 
     async def journal(self, call: Call, proceed: Proceed) -> Structured:
         """Writes only: durable before they leave, done once, and told again to whoever repeats them."""

@@ -14,7 +14,8 @@ from clew.core.errors import ApprovalRequiredError, quote
 class Question:
     """What a person is asked before a destructive call: the action, whose account, and the object as we fetched it.
 
-    `identity` is what the provider calls the account.
+    `identity` is what the provider calls the account, `schema` says which form of the tool the arguments are for,
+    `because` why a person is asked at all.
     """
 
     tool: str
@@ -23,6 +24,8 @@ class Question:
     arguments: Mapping[str, Any]
     preview: Mapping[str, Any]
     identity: str | None = None
+    schema: str = ""
+    because: str = ""
 
     @property
     def text(self) -> str:
@@ -44,8 +47,18 @@ class Question:
         whose = [self.connection.tenant, self.connection.connector, self.connection.account]
         whose += [self.identity] if self.identity else []
         facts = [self.tool, whose, dict(self.arguments), dict(self.preview)]
-        text = json.dumps(facts, sort_keys=True, separators=(",", ":"), default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _hash([*facts, self.schema] if self.schema else facts)
+
+    @property
+    def action(self) -> str:
+        """A hash of the action alone, whatever the object looks like now."""
+        whose = [self.connection.tenant, self.connection.connector, self.connection.account]
+        return _hash([self.tool, whose, dict(self.arguments)])
+
+
+def _hash(facts: Any) -> str:
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _shown(value: Any) -> str:
@@ -53,7 +66,20 @@ def _shown(value: Any) -> str:
 
 
 class Host(Protocol):
-    """What the walk needs from whoever made the call."""
+    """What the walk needs from whoever made the call.
+
+    `asks` says that a person can be asked through it, `own` that the person made the call with their own hands (a
+    terminal); `who` names that person or program for the record, `session` what a yes for a session is good for.
+    """
+
+    @property
+    def asks(self) -> bool: ...
+    @property
+    def own(self) -> bool: ...
+    @property
+    def who(self) -> str: ...
+    @property
+    def session(self) -> str: ...
 
     async def confirm(self, question: Question) -> bool:
         """Ask a person. Raises `ApprovalRequiredError` when this host cannot ask; never returns `True` by default."""
@@ -66,6 +92,11 @@ class Host(Protocol):
 
 class SilentHost:
     """A host that can neither be asked nor told: every question is refused."""
+
+    asks = False
+    own = False
+    who = "a program"
+    session = ""
 
     async def confirm(self, question: Question) -> bool:
         """Refuse, naming the way that works without the host."""

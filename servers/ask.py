@@ -17,7 +17,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError, NoBackChannelError
 
 from clew.core.call import Suspend
-from clew.core.errors import AlreadyDoneError, ApprovalRequiredError
+from clew.core.errors import AlreadyDoneError, ApprovalRequiredError, quote
 from clew.core.host import Question, SilentHost
 
 MODERN = "2026-07-28"
@@ -51,9 +51,34 @@ class McpHost:
         self._spent = spent
         self.asked: Asked | None = None
 
+    own = False
+
+    @property
+    def asks(self) -> bool:
+        """Did the client declare that it can show a form?"""
+        capabilities = self._context.session.client_capabilities
+        elicitation = capabilities.elicitation if capabilities else None
+        return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+
+    @property
+    def who(self) -> str:
+        """The person in front of the client, as far as it is known."""
+        return f"the person at {self._client}"
+
+    @property
+    def session(self) -> str:
+        """The transport's session where it has one, else the client."""
+        headers = getattr(self._context.request, "headers", {})
+        return f"{self._client} {headers.get('mcp-session-id', '')}"
+
+    @property
+    def _client(self) -> str:
+        known = self._context.session.client_params
+        return quote(known.client_info.name, 60) if known else "an MCP host"
+
     async def confirm(self, question: Question) -> bool:
         """Ask; `False` when the person declines. Raises `ApprovalRequiredError` when nobody can be asked or answers."""
-        if not self._can_ask():
+        if not self.asks:
             return await SilentHost().confirm(question)
         params = types.ElicitRequestFormParams(message=question.text, requested_schema=_schema())
         if self._context.protocol_version >= MODERN:
@@ -69,11 +94,6 @@ class McpHost:
     async def progress(self, message: str) -> None:
         """A progress notification, when the caller asked for them."""
         await self._context.session.report_progress(0, None, message)
-
-    def _can_ask(self) -> bool:
-        capabilities = self._context.session.client_capabilities
-        elicitation = capabilities.elicitation if capabilities else None
-        return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
 
     def _answer(self, question: Question, params: types.ElicitRequestFormParams) -> types.ElicitResult:
         """The answer to this very question, asked by us in an earlier round; else the question goes out now."""

@@ -156,6 +156,7 @@ async def _connected(sandbox: Sandbox, folder: Path, *, as_json: bool) -> AsyncG
             "CLEW_CONFIG": str(folder / "clew.toml"),
             "CLEW_KEY_PROVIDER": "file",
             "CLEW_LOG_LEVEL": "error",
+            "CLEW_ALLOW_WRITES": "1",
         },
     )
     async with Client(server, elicitation_callback=say_yes) as client:

@@ -15,6 +15,8 @@ from clew import __version__
 from clew.core.call import Suspend
 from clew.core.connector import Effect
 from clew.core.errors import CallError, ClewError, InternalError
+from clew.core.policy import Policy
+from clew.core.stated import with_stated
 from clew.servers import discovery
 from clew.servers.ask import Asked, McpHost
 from clew.servers.fields import input_schema, split
@@ -37,8 +39,11 @@ _ERROR = {"type": "object", "properties": {"error": {"type": "object"}}, "requir
 
 def build_server(runtime: Runtime) -> Server[Any]:
     """An MCP server that offers the runtime's tools. It can be run over stdio, HTTP or in memory."""
+    policy = runtime.walk.consenting.policy
     discover = runtime.discover
-    offered = discovery.listed() if discover else [describe(bound) for _, bound in sorted(runtime.tools.items())]
+    offered = (
+        discovery.listed() if discover else [describe(bound, policy) for _, bound in sorted(runtime.tools.items())]
+    )
     listed = {tool.name: tool for tool in offered}
     schemas = {tool.name: tool.input_schema for tool in offered}
     spent: dict[str, float] = {}
@@ -123,13 +128,19 @@ def instructions(runtime: Runtime) -> str:
     )
 
 
-def describe(bound: Bound) -> types.Tool:
+def input_schema_of(bound: Bound, policy: Policy) -> dict[str, Any]:
+    """The schema of a tool's arguments, with what the policy wants stated."""
+    schema = input_schema(bound.tool)
+    return with_stated(bound.tool, schema) if policy.wants_confidence(bound.tool) else schema
+
+
+def describe(bound: Bound, policy: Policy | None = None) -> types.Tool:
     """A tool as the protocol lists it."""
     tool = bound.tool
     return types.Tool(
         name=bound.name,
         description=tool.description,
-        input_schema=input_schema(tool),
+        input_schema=input_schema_of(bound, policy or Policy()),
         output_schema={"type": "object", "anyOf": [tool.signature.output_schema, _PARTIAL, _ERROR]},
         annotations=types.ToolAnnotations(
             read_only_hint=tool.effect is Effect.READ,

@@ -21,15 +21,17 @@ from clew.auth.origins import Place
 from clew.auth.refresh import Refresher
 from clew.auth.vault import Summary, Vault
 from clew.core.api import Api
+from clew.core.approvals import open_approvals
 from clew.core.audit import Origin
 from clew.core.call import Call, Fit, Structured, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect, Tool
+from clew.core.consent import Consent, ask_about
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError, TransientError
-from clew.core.host import Host, SilentHost
+from clew.core.host import Host, Question, SilentHost
 from clew.core.limiter import Limiter
-from clew.core.policy import Policy
+from clew.core.policy import Decision, Policy, Ruling
 from clew.core.pool import Client, SlotTransport
 from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
@@ -93,7 +95,7 @@ class Runtime:
 
         Raises `ConfigurationError` for unknown connectors and tools, before anything is opened.
         """
-        policy = policy or Policy(read_only=settings.read_only)
+        policy = policy or settings.policy
         connectors = tuple(load(name) for name in dict.fromkeys(chosen))
         offered = select_tools(connectors, policy=policy, only=tuple(tools) or settings.tools)
         async with contextlib.AsyncExitStack() as stack:
@@ -112,7 +114,13 @@ class Runtime:
                 store.vault,
                 refresher,
                 client,
-                Walk(policy, evidence, store.journal, begin=evidence.audit.begin, names=names(settings)),
+                Walk(
+                    sink=evidence,
+                    journal=store.journal,
+                    consenting=await _consent(policy, store),
+                    begin=evidence.audit.begin,
+                    names=names(settings),
+                ),
                 store,
                 account,
                 limiter=limiter,
@@ -132,10 +140,31 @@ class Runtime:
     ) -> Structured:
         """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds. `origin` is who calls, `fit`
         makes the result as small as the caller can take."""
+        call = await self._call(name, arguments, host, account, deadline)
+        call.origin, call.fit = origin or call.origin, fit
+        if self.closing:
+            raise TransientError("the server is shutting down; nothing was sent.")
+        self.active += 1
+        try:
+            return await self.walk(call)
+        finally:
+            self.active -= 1
+
+    async def question(
+        self, name: str, arguments: Mapping[str, Any], *, account: str | None = None, because: str = ""
+    ) -> Question:
+        """What a person would be asked about a call, with the object as it is now. Nothing is changed."""
+        call = await self._call(name, arguments, None, account, None)
+        call.typed = call.tool.signature.check(arguments)
+        return await ask_about(call, Ruling(Decision.ASK, because), None)
+
+    async def _call(
+        self, name: str, arguments: Mapping[str, Any], host: Host | None, account: str | None, deadline: float | None
+    ) -> Call:
         bound = self.tools[name]
         known = await self._known(bound.connector, account)
         wire = self._wire(bound.connector, known)
-        call = Call(
+        return Call(
             bound.tool,
             arguments,
             wire.connection,
@@ -144,17 +173,8 @@ class Runtime:
             host or SilentHost(),
             identity=known.facts.identity,
             granted=granted(known.facts),
-            origin=origin or Origin(),
             versions=versions(bound.connector),
-            fit=fit,
         )
-        if self.closing:
-            raise TransientError("the server is shutting down; nothing was sent.")
-        self.active += 1
-        try:
-            return await self.walk(call)
-        finally:
-            self.active -= 1
 
     async def drain(self, seconds: float) -> None:
         """Take no new calls, and wait so long for those under way to end."""
@@ -230,6 +250,10 @@ class Runtime:
 
     def _chosen(self, connector: Connector, account: str | None) -> str | None:
         return account or self.account or self.settings.of(connector.name).account or None
+
+
+async def _consent(policy: Policy, store: Store) -> Consent:
+    return Consent(policy, await open_approvals(store.database, store.sealer))
 
 
 def open_client() -> httpx.AsyncClient:

@@ -15,7 +15,9 @@ from typing import Any
 from clew.auth.origins import Place
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
+from clew.core.policy import Decision, Policy, PolicyRule
 from clew.core.secret import Secret
+from clew.servers.policy_file import read_policy
 
 FILE = "clew.toml"
 DATABASE = "clew.db"
@@ -28,7 +30,7 @@ ROTATIONS = ("data", "keys", "tokens")
 _SIMPLE = (
     "home", "database", "deadline", "read_only", "tools", "key_provider", "old_key_providers", "rotate_after", "rotate",
     "log_level", "log_format", "limits", "repeat_window", "keep_results", "audit_keep", "audit_hide", "audit_show",
-    "metrics",
+    "metrics", "allow_writes",
 )  # fmt: skip
 VARIABLES = (
     *(f"CLEW_{name.upper()}" for name in _SIMPLE), "CLEW_CONFIG", "CLEW_CONNECTORS", "CLEW_MASTER_KEY",
@@ -58,6 +60,8 @@ class Settings:
     for a repetition, `keep_results` for how many the sealed result of a write is kept. `audit_keep` is how long
     (seconds; 0: for ever) a server keeps audit records, `audit_hide` and `audit_show` name arguments that records never
     or always show. `metrics` offers `/metrics` beside `/mcp`. `prices` says what things cost (`servers.prices`).
+    `allow_writes` lets tools that change something run without asking once per session; `policy` holds the rules of
+    `[policy]` together with it and `read_only`.
     """
 
     home: Path
@@ -79,6 +83,8 @@ class Settings:
     prices: Mapping[str, Any] = field(default_factory=dict[str, Any])
     repeat_window: float = 600.0
     keep_results: float = 7 * 86400.0
+    allow_writes: bool = False
+    policy: Policy = field(default_factory=Policy)
     connectors: Mapping[str, ConnectorSettings] = field(default_factory=dict[str, ConnectorSettings])
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     files: tuple[Path, ...] = ()
@@ -127,8 +133,13 @@ def load_settings(environment: Mapping[str, str] | None = None, project: Path | 
     tables: dict[str, dict[str, str]] = {}
     files = _files(environment, project)
     own = None if environment.get("CLEW_CONFIG") or user_file() in files[-1:] else next(iter(files[-1:]), None)
+    rules: tuple[PolicyRule, ...] = ()
+    writes: Decision | None = None
     for path in files:
         found = _read(path)
+        said, more = read_policy(found.pop("policy", {}), str(path), strict=path == own)
+        writes, rules = said or writes, more + rules
+        sources |= {f"policy.{rule.name}": str(path) for rule in more}
         if path == own:
             _check_project(path, found, values)
         for name, keys in found.pop("connectors", {}).items():
@@ -142,11 +153,13 @@ def load_settings(environment: Mapping[str, str] | None = None, project: Path | 
             values[name] = _checked(name, environment[variable], variable)
             sources[name] = variable
     values.setdefault("home", default_home())
+    allowed = Decision.ALLOW if values.get("allow_writes") else writes or Decision.ASK
+    values["policy"] = Policy(read_only=values.get("read_only", False), writes=allowed, rules=rules)
     connectors = {name: ConnectorSettings(**keys) for name, keys in tables.items()}
     return Settings(**values, connectors=connectors, sources=sources, files=tuple(files), project=own)
 
 
-PROJECT = ("deadline", "read_only", "tools", "log_level", "connectors")
+PROJECT = ("deadline", "read_only", "tools", "log_level", "connectors", "policy")
 """What a project's file may set. The rest says where secrets lie and who wraps them: that is for the user to say."""
 
 
@@ -191,8 +204,12 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not UTF-8 text.") from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
-    known = [*_SIMPLE, "connectors", "prices"]
+    known = [*_SIMPLE, "connectors", "policy", "prices"]
     return {name: _checked(_known(name, known, str(path)), value, str(path)) for name, value in table.items()}
+
+
+def _as_it_is(name: str, value: Any, where: str) -> Any:
+    return value
 
 
 def _known(name: str, known: list[str], where: str) -> str:
@@ -360,4 +377,6 @@ _CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "repeat_window": _window,
     "keep_results": _duration,
     "connectors": _connectors,
+    "allow_writes": _flag,
+    "policy": _as_it_is,
 }

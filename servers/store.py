@@ -32,6 +32,11 @@ class Store:
     keys: Keys
     journal: Journal
 
+    @property
+    def sealer(self) -> RecordSealer:
+        """Encryption of what is kept about calls."""
+        return RecordSealer(DataKeys(self.database, self.keys))
+
 
 @contextlib.asynccontextmanager
 async def open_store(settings: Settings) -> AsyncGenerator[Store]:

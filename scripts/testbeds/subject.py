@@ -31,6 +31,7 @@ class Subject:
             CLEW_HOME=str(self.home / "state"),
             CLEW_CONFIG=str(self.home / "clew.toml"),
             CLEW_KEY_PROVIDER="file",
+            CLEW_ALLOW_WRITES="1",
         )
 
     def stdio(self, *words: str) -> StdioServerParameters:

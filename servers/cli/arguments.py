@@ -18,13 +18,15 @@ _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 _LARGEST = 10_000_000
 
 
-def read_arguments(tool: Tool, pairs: Sequence[str], source: str | None) -> dict[str, Any]:
-    """The arguments from the file `source` (`-`: standard input) and from `pairs`, which win.
+def read_arguments(
+    tool: Tool, pairs: Sequence[str], source: str | None, *, base: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The arguments of `base`, from the file `source` (`-`: standard input) and from `pairs`; the later wins.
 
     Raises `ConfigurationError` naming the argument that is unknown, missing or of the wrong type.
     """
     properties: Mapping[str, Any] = tool.signature.input_schema["properties"]
-    given: dict[str, Any] = _read_file(source) if source else {}
+    given: dict[str, Any] = {**(base or {}), **(_read_file(source) if source else {})}
     for name in given:
         _check(name, tool, properties)
     seen: set[str] = set()

@@ -2,6 +2,7 @@
 
 import asyncio
 import difflib
+import getpass
 import shlex
 import signal
 import sys
@@ -26,9 +27,26 @@ _PATIENCE = 600.0
 class TerminalHost:
     """Asks the person at the terminal."""
 
+    own = True
+
+    @property
+    def asks(self) -> bool:
+        """Only on a terminal."""
+        return is_terminal(sys.stdin) and is_terminal(sys.stderr)
+
+    @property
+    def who(self) -> str:
+        """The user of this machine."""
+        return getpass.getuser()
+
+    @property
+    def session(self) -> str:
+        """One process, one call."""
+        return "terminal"
+
     async def confirm(self, question: Question) -> bool:
         """Show the preview and ask; anything but a yes is a no. Raises `ApprovalRequiredError` without a terminal."""
-        if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        if not self.asks:
             raise ApprovalRequiredError(
                 f"{question.tool} cannot be taken back and needs a person's yes, and this is not a terminal.",
                 next_step="Run the same command on a terminal. There is no option that says yes beforehand.",

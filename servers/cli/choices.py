@@ -10,7 +10,6 @@ from clew.auth.schemes import AwsWebIdentity, JwtBearer, Minted, OAuth2, TokenSc
 from clew.core.connector import Connector
 from clew.core.credentials import Scheme
 from clew.core.errors import ConfigurationError
-from clew.core.policy import Policy
 from clew.servers.cli.output import is_terminal, talk
 from clew.servers.settings import Settings
 
@@ -27,7 +26,7 @@ def wanted_scopes(connector: Connector, settings: Settings, given: str | None) -
     scheme = next((each for each in connector.schemes if isinstance(each, OAuth2)), None)
     names = {*connector.tools, *(tool.toolset for tool in connector.tools.values())}
     only = [each for each in settings.tools if {each, each.removeprefix(f"{connector.name}_")} & names]
-    offered = select_tools([connector], policy=Policy(read_only=settings.read_only), only=only)
+    offered = select_tools([connector], policy=settings.policy, only=only)
     choices = dict.fromkeys(scope for bound in offered.values() for scope in bound.tool.scopes)
     return tuple(dict.fromkeys([*(scheme.scopes if scheme else ()), *_fewest(choices)]))
 

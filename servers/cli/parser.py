@@ -5,6 +5,7 @@ import argparse
 from clew import __version__
 from clew.servers.cli.audit_commands import add_audit
 from clew.servers.cli.auth_commands import add_auth
+from clew.servers.cli.consent_commands import add_consent
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
 from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
@@ -28,6 +29,7 @@ def build() -> Parser:
     add_auth(commands)
     add_audit(commands)
     add_writes(commands)
+    add_consent(commands)
     add_webhooks(commands)
     _add_explain(commands)
     _add_rest(commands)
@@ -61,6 +63,7 @@ def _add_serving(commands: Commands) -> None:
     serve.set_defaults(rest="names")
     serve.add_argument("--http", metavar="HOST:PORT", help="serve streamable HTTP on a loopback address")
     serve.add_argument("--read-only", action="store_true", help="offer only tools that change nothing")
+    serve.add_argument("--allow-writes", action="store_true", help="do not ask before tools that can be undone")
     serve.add_argument(
         "--discover", action="store_true", help="offer three tools that search, describe and call all others"
     )

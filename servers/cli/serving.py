@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clew.core.errors import ConfigurationError
-from clew.core.policy import Policy
+from clew.core.policy import Decision
 from clew.servers.cli.output import is_terminal, talk
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
@@ -52,7 +52,11 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
     from clew.servers.chores import chores
     from clew.servers.runtime import Runtime
 
-    policy = Policy(read_only=arguments.read_only or settings.read_only)
+    policy = settings.policy
+    if arguments.read_only:
+        policy = replace(policy, read_only=True)
+    if arguments.allow_writes:
+        policy = replace(policy, writes=Decision.ALLOW)
     tools = [name.strip() for name in arguments.tools.split(",") if name.strip()]
     async with (
         Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,

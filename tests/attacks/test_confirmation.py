@@ -1,6 +1,7 @@
 """A host, or a model behind it, that tries to get a destructive call past the person."""
 
 from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from mcp import Client, MCPError, types
 from clew.auth.connections import set_token
 from clew.auth.schemes import Bearer
 from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.policy import Decision, Policy
 from clew.core.secret import Secret
 from clew.servers.mcp import build_server
 from clew.servers.runtime import Runtime
@@ -32,6 +34,7 @@ def sandbox() -> Generator[Sandbox]:
 async def runtime(tmp_path: Path, sandbox: Sandbox) -> AsyncGenerator[Runtime]:
     connectors = {"acme": ConnectorSettings(base_url=sandbox.url)}
     settings = Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, deadline=20)
+    settings = replace(settings, policy=Policy(writes=Decision.ALLOW))
     async with Runtime.open(settings, ["acme"]) as opened:
         connection = Connection(LOCAL_TENANT, "acme", "main")
         await set_token(opened.vault, connection, Bearer(), {"token": Secret(sandbox.pat)}, origin=sandbox.url)

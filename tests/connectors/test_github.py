@@ -33,8 +33,10 @@ def recorded(name: str, **changes: Any) -> Any:
     return {**data, **changes} if changes else data
 
 
-class Person:
+class Person(SilentHost):
     """A host whose person gives one answer to every question."""
+
+    asks = True
 
     def __init__(self, answer: bool) -> None:
         self.answer = answer

@@ -11,7 +11,7 @@ import pytest
 import respx
 
 from clew.core.errors import CallError, Code, Outcome
-from clew.core.host import Question
+from clew.core.host import Question, SilentHost
 
 pytestmark = pytest.mark.anyio
 
@@ -28,8 +28,10 @@ def recorded(name: str, **changes: Any) -> Any:
     return {**data, **changes} if changes else data
 
 
-class Person:
+class Person(SilentHost):
     """A host whose person gives one answer to every question."""
+
+    asks = True
 
     def __init__(self, answer: bool) -> None:
         self.answer = answer

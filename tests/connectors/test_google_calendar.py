@@ -54,8 +54,10 @@ FAIR = {
 }
 
 
-class Person:
+class Person(SilentHost):
     """A host whose person gives one answer to every question."""
+
+    asks = True
 
     def __init__(self, answer: bool) -> None:
         self.answer = answer

@@ -7,6 +7,7 @@ import pytest
 import respx
 
 from clew.core.errors import CallError, Code, Outcome
+from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
 
@@ -16,8 +17,10 @@ EVENTS = "/calendar/v3/calendars/primary/events"
 EVENT = {"id": "review1", "etag": '"1"', "status": "confirmed", "summary": "Design review"}
 
 
-class Willing:
+class Willing(SilentHost):
     """A host whose person says yes."""
+
+    asks = True
 
     async def confirm(self, question: object) -> bool:
         return True

@@ -10,7 +10,7 @@ import respx
 
 from clew.connectors.sendgrid import belongs_to, outcome_of, sendgrid
 from clew.core.errors import CallError, Code, Outcome
-from clew.core.host import Question
+from clew.core.host import Question, SilentHost
 
 pytestmark = pytest.mark.anyio
 
@@ -19,8 +19,10 @@ SENDER = {"sender": "shop@home.example", "to": ["ann@away.example", "ida@home.ex
 LETTER: dict[str, Any] = {**SENDER, "subject": "Grüße", "text": "Hallo"}
 
 
-class Person:
+class Person(SilentHost):
     """A host whose person gives one answer to every question."""
+
+    asks = True
 
     def __init__(self) -> None:
         self.agrees = True

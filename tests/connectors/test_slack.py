@@ -57,8 +57,10 @@ def message(**changes: Any) -> dict[str, Any]:
     return {"type": "message", "ts": TS, "user": "U1", "text": "hello", **changes}
 
 
-class Person:
+class Person(SilentHost):
     """A host whose person gives one answer to every question."""
+
+    asks = True
 
     def __init__(self, agrees: bool) -> None:
         self.agrees = agrees

@@ -31,8 +31,10 @@ PAY = {
 }
 
 
-class Person:
+class Person(SilentHost):
     """A host whose person gives one answer to every question."""
+
+    asks = True
 
     def __init__(self, agrees: bool = True) -> None:
         self.agrees = agrees

@@ -17,7 +17,7 @@ from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.database import open_database
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome, Retry
-from clew.core.host import Question
+from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal, State, open_journal
 from clew.core.wire import Wire
 
@@ -36,8 +36,10 @@ PAGE = {"id": "plink_1", "url": "https://buy.stripe.com/1", "active": True}
 FAULT = {"error": {"type": "api_error", "message": "An error occurred"}}
 
 
-class Agreeing:
+class Agreeing(SilentHost):
     """A host whose person says yes; `asked` counts."""
+
+    asks = True
 
     def __init__(self) -> None:
         self.asked: list[Question] = []

@@ -99,7 +99,7 @@ class Office:
         self.records: list[Record] = []
 
     async def call(self, tool: str, url: str = "http://127.0.0.1:9", **facts: Any) -> dict[str, Any]:
-        walk = Walk(facts.pop("policy", None), self.records.append)
+        walk = Walk(facts.pop("policy", None), self.records.append, consenting=facts.pop("consenting", None))
         connection = Connection(LOCAL_TENANT, "acme", "work")
         wire = Wire(self.connector, connection, None, self.client, base_url=url)
         arguments, host = facts.pop("arguments", {}), facts.pop("host", SilentHost())

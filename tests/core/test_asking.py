@@ -13,7 +13,7 @@ from clew.core.connection import Connection
 from clew.core.connector import Connector
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError, DeniedError, PermissionDeniedError
-from clew.core.host import Question
+from clew.core.host import Question, SilentHost
 from clew.core.outcomes import ErrorMap, Rule
 from clew.core.policy import Policy
 from clew.core.wire import Wire
@@ -21,8 +21,10 @@ from clew.core.wire import Wire
 pytestmark = pytest.mark.anyio
 
 
-class Person:
+class Person(SilentHost):
     """A host whose person says no to everything."""
+
+    asks = True
 
     def __init__(self) -> None:
         self.asked: list[Question] = []

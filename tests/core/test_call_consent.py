@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from clew.core.api import Api
 from clew.core.call import Suspend
-from clew.core.connector import Connector, Tool
+from clew.core.connector import Connector
 from clew.core.errors import (
     ApprovalRequiredError,
     DeniedError,
@@ -18,8 +18,8 @@ from clew.core.errors import (
     NotFoundError,
     Outcome,
 )
-from clew.core.host import Question
-from clew.core.policy import Decision, Policy
+from clew.core.host import Question, SilentHost
+from clew.core.policy import Policy
 
 if TYPE_CHECKING:
     from tests.core.conftest import Office
@@ -76,8 +76,10 @@ async def purge_note(api: Api, note_id: int) -> None:
     await api.delete("/notes/{}", note_id)
 
 
-class Person:
+class Person(SilentHost):
     """A host with a person behind it who answers as told."""
+
+    asks = True
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -131,19 +133,12 @@ async def test_a_person_sees_the_object_as_we_fetched_it_and_agrees(
     assert office.record.outcome == "applied"
 
 
-class Careful(Policy):
-    """A policy that asks before everything."""
-
-    def decide(self, tool: Tool) -> Decision:
-        return Decision.ASK
-
-
-async def test_a_stricter_policy_asks_before_a_write_that_has_no_preview(
+async def test_the_usual_policy_asks_before_a_write_that_has_no_preview(
     office: "Office", serve: Serve, reply: Build
 ) -> None:
     url, requests = await serve(reply(201, {"id": 7}))
     person = Person(True)
-    await office.call("add_note", url, arguments={"text": "x"}, host=person, policy=Careful())
+    await office.call("add_note", url, arguments={"text": "x"}, host=person, policy=Policy())
     assert [(each.tool, each.arguments, each.preview) for each in person.asked] == [("add_note", {"text": "x"}, {})]
     assert len(requests) == 1
 
@@ -206,6 +201,8 @@ async def test_an_interrupted_call_is_not_recorded_as_ok(office: "Office", serve
 
 class SlowPerson(Person):
     """Takes longer than the whole call may."""
+
+    asks = True
 
     async def confirm(self, question: Question) -> bool:
         await asyncio.sleep(0.6)  # the behaviour under test is time going by

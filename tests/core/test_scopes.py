@@ -96,6 +96,8 @@ async def test_a_person_is_shown_whose_account_a_call_will_hit() -> None:
     asked: list[Question] = []
 
     class Asking(SilentHost):
+        asks = True
+
         async def confirm(self, question: Question) -> bool:
             asked.append(question)
             return True

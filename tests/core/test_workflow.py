@@ -100,6 +100,8 @@ async def _elsewhere(api: Api) -> None:
 
 
 class Person(SilentHost):
+    asks = True
+
     def __init__(self) -> None:
         self.asked = 0
 

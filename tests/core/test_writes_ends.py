@@ -67,6 +67,8 @@ async def again(writer: Writer, url: str, tool: str) -> dict[str, Any]:
 
 
 class Person(SilentHost):
+    asks = True
+
     def __init__(self) -> None:
         self.asked = 0
 

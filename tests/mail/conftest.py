@@ -21,7 +21,7 @@ from clew.core.connection import Connection
 from clew.core.credentials import Credential
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError
-from clew.core.host import Question
+from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal
 from clew.core.limiter import Limiter
 from clew.core.retry import RetryPolicy
@@ -31,8 +31,10 @@ from clew.core.wire import Wire
 from .servers import PASSWORD, TOKEN, USER, ImapServer, Post, make_certificate
 
 
-class Person:
+class Person(SilentHost):
     """A host whose person gives one answer to every question."""
+
+    asks = True
 
     def __init__(self, *, agrees: bool = True) -> None:
         self.agrees = agrees

@@ -8,10 +8,13 @@ import pytest
 from clew.auth.connections import set_token
 from clew.auth.schemes import Bearer
 from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.policy import Decision, Policy
 from clew.core.secret import Secret
 from clew.servers.runtime import Runtime
 from clew.servers.sandbox import Sandbox
 from clew.servers.settings import ConnectorSettings, Settings
+
+FREE = Policy(writes=Decision.ALLOW)
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def sandbox() -> Generator[Sandbox]:
 @pytest.fixture
 def settings(tmp_path: Path, sandbox: Sandbox) -> Settings:
     connectors = {"acme": ConnectorSettings(base_url=sandbox.url)}
-    return Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, deadline=20)
+    return Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, deadline=20, policy=FREE)
 
 
 @pytest.fixture

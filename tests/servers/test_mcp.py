@@ -145,7 +145,7 @@ async def test_a_host_that_cannot_ask_gets_a_refusal_with_the_command_to_run(
         result = await client.call_tool("delete_contact", {"contact_id": "con_000003"})
     error = result.structured_content["error"]
     assert error["code"] == "approval_required"
-    assert "clew call acme delete_contact" in error["next"]
+    assert "clew approvals show" in error["next"]
     assert sandbox.state.committed("contact", "delete") == 0
 
 

@@ -27,6 +27,8 @@ ADA = Connection(LOCAL_TENANT, "acme", "ada")
 
 
 class Willing(SilentHost):
+    asks = True
+
     async def confirm(self, question: Question) -> bool:
         return True
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ class VaultAuthorizer:
 
     async def apply(self, request: "httpx.Request") -> str:
         """Put the credential on `request`; the answer is the generation of the secrets it came from."""
-        with _operator_faults():
+        try:
             record, scheme = await self._read()
             if self._is_due(record, scheme):
                 record = await self._refreshed(record, scheme)
@@ -67,20 +67,24 @@ class VaultAuthorizer:
             if isinstance(scheme, TokenScheme) and scheme.certificate_bound:
                 request.extensions[EXTENSION] = await bound_identity(self._vault, record, scheme)
             return record.facts.generation
+        except ConfigurationError as error:
+            raise _operator_fault(error) from error
 
     async def credential(self) -> Credential:
         """The credential itself, as fresh as `apply` would use it, for a transport that has no requests."""
-        with _operator_faults():
+        try:
             record, scheme = await self._read()
             if self._is_due(record, scheme):
                 record = await self._refreshed(record, scheme)
             names = ("access_token",) if isinstance(scheme, TokenScheme) else scheme.fields
             fields = {name: _opened(record, name) for name in names}
             return Credential(record.facts.generation, record.facts.kind, fields)
+        except ConfigurationError as error:
+            raise _operator_fault(error) from error
 
     async def renew(self, generation: str) -> None:
         """Replace the refused secrets; those that only a person can replace end in `AuthRevokedError`."""
-        with _operator_faults():
+        try:
             record, scheme = await self._read()
             if record.facts.generation != generation or self._nonce_was_missing(scheme):
                 return
@@ -89,6 +93,8 @@ class VaultAuthorizer:
                 await self._refresher.replace(self._connection, generation, scheme, base_url=self._base_url)
             else:
                 raise await self._refuse(record)
+        except ConfigurationError as error:
+            raise _operator_fault(error) from error
 
     def _note_proof(self, request: "httpx.Request", scheme: AnyScheme) -> None:
         if isinstance(scheme, TokenScheme) and scheme.dpop:
@@ -196,14 +202,10 @@ def _opened(record: Record, name: str) -> Secret:
     return secret
 
 
-@contextlib.contextmanager
-def _operator_faults() -> Generator[None]:
-    """What only the operator can correct (a missing key, a wrong address) becomes an error an agent can be shown."""
-    try:
-        yield
-    except ConfigurationError as error:
-        raise InternalError(
-            f"The stored credentials cannot be used: {error}",
-            next_step="Ask the person who runs the server to correct this.",
-            retry=Retry.AFTER_HUMAN,
-        ) from error
+def _operator_fault(error: ConfigurationError) -> InternalError:
+    """What only the operator can correct (a missing key, a wrong address), as an error an agent can be shown."""
+    return InternalError(
+        f"The stored credentials cannot be used: {error}",
+        next_step="Ask the person who runs the server to correct this.",
+        retry=Retry.AFTER_HUMAN,
+    )

@@ -181,12 +181,13 @@ class Refresher:
     async def _lease(self, connection: Connection, generation: str | None) -> Lease | None:
         """Wait for the lease; None as soon as the generation is gone, for then another holder has done the work.
 
-        Raises what another holder has failed with, for ever or while everybody rests.
+        Raises what another holder has failed with, for ever or while everybody rests. The first look is left out: the
+        caller has just read the record, and whoever gets the lease looks again.
         """
         give_up_at = time.monotonic() + self._lease_seconds + self._endpoint_seconds
-        name, pause = lease_name("refresh", connection), 0.02
+        name, pause, waited = lease_name("refresh", connection), 0.02, False
         while True:
-            if generation is not None:
+            if generation is not None and waited:
                 record = await self._vault.get(connection)
                 if record is None or record.facts.generation != generation:
                     return None
@@ -205,7 +206,7 @@ class Refresher:
                     retry_after=self._endpoint_seconds,
                 )
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
-            pause = min(pause * 1.2, 0.15)
+            pause, waited = min(pause * 1.2, 0.15), True
 
     async def _fence_out(self, record: Record, lease: Lease) -> Record | None:
         """Write our fence before anything is sent: the holder before us may wake up, and must not write after this.

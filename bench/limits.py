@@ -1,6 +1,6 @@
 """What the rate limits cost and give: `python bench/limits.py [overhead] [acquire] [pool] [strategies] [seconds]`.
 
-overhead    CPU of one call that needs no wait: bare httpx against the wire with local limits, the same client
+overhead    CPU of one call that needs no wait: bare httpx against the wire with local limits, the same transport
 acquire     milliseconds for one acquire with four processes at once, SQLite and Redis
 pool        CPU of one call at 1, 32 and 256 in flight: httpx's own pool against one transport for every slot
 strategies  goodput and refusals of other ways to share 50/s between 4 processes (those that are installed);
@@ -40,14 +40,14 @@ async def overhead() -> None:
     from clew.core.deadline import Deadline
     from clew.core.host import SilentHost
     from clew.core.limiter import Limiter, Sending
-    from clew.core.pool import SlotTransport
+    from clew.core.pool import Client, SlotTransport
     from clew.core.wire import Trail, Wire
 
     provider, url = start_provider(limit=10**9)
     try:
-        async with httpx.AsyncClient(transport=SlotTransport()) as client:
+        async with httpx.AsyncClient(transport=SlotTransport()) as client, Client(transport=SlotTransport()) as ours:
             connector = Connector("stub", url, rate_limits=Limit(amount=1e6, per=1, kind="bucket"))
-            wire = Wire(connector, Connection("local", "stub", "work"), None, client)
+            wire = Wire(connector, Connection("local", "stub", "work"), None, ours)
             api = Api(wire, Deadline.after(600), Trail(), Effect.READ, SilentHost())
             limiter, deadline = Limiter(), Deadline.after(600)
             sending = Sending("local/work", "/calls", httpx.Request("GET", url + "/calls"))

@@ -41,6 +41,19 @@ LIMITS = (
 )
 """Limits and allowances, as every one of Google's interfaces names them."""
 
+FAULTS = (
+    Rule(code="auth_expired", status=401),
+    Rule(
+        code="invalid_input",
+        status=400,
+        codes="invalid required timeRangeEmpty badRequest invalidSharingRequest failedPrecondition "
+        "FAILED_PRECONDITION invalidArgument INVALID_ARGUMENT parseError invalidParameter invalidQuery "
+        "customRequesterFilterOrderIncompatible",
+    ),
+    Rule(code="transient", status=(500, 502, 503, 504), codes="backendError internalError UNAVAILABLE INTERNAL"),
+)
+"""What is wrong with the token, the arguments or the server, likewise."""
+
 ERRORS = ErrorMap(
     message=("error.message", "error_description", "error"),
     provider_code=(
@@ -76,7 +89,6 @@ ERRORS = ErrorMap(
             "insufficientParentPermissions fileOwnerNotMemberOfTeamDrive delegationDenied failedPrecondition "
             "publishOutNotPermitted shareOutNotPermitted",
         ),
-        Rule(code="auth_expired", status=401),
         Rule(
             code="conflict",
             status=(400, 410),
@@ -88,14 +100,7 @@ ERRORS = ErrorMap(
         Rule(code="already_done", status=409, codes="duplicate alreadyExists ALREADY_EXISTS"),
         Rule(code="conflict", status=(409, 412), codes="conditionNotMet conflict ABORTED"),
         Rule(code="not_found", status=404),
-        Rule(
-            code="invalid_input",
-            status=400,
-            codes="invalid required timeRangeEmpty badRequest invalidSharingRequest failedPrecondition "
-            "FAILED_PRECONDITION invalidArgument INVALID_ARGUMENT parseError invalidParameter invalidQuery "
-            "customRequesterFilterOrderIncompatible",
-        ),
-        Rule(code="transient", status=(500, 502, 503, 504), codes="backendError internalError UNAVAILABLE INTERNAL"),
+        *FAULTS,
     ),
 )
 

@@ -14,6 +14,8 @@ ERRORS = ErrorMap(
     provider_code=("code", "error_code"),
     request_id=("twilio-request-id",),
     rules=(
+        # `error_code` of a message that is read says how its delivery ended; the read itself went well.
+        Rule(code="ok", status=200, methods=("GET",), body={"sid": ".+", "error_code": r"\d+"}),
         Rule(code="rate_limited", codes="20429 14107", retry_after=1),
         Rule(code="rate_limited", codes="21611 63018", retry_after=60),
         Rule(code="rate_limited", status=ANY, codes="30001", retry_after=600),

@@ -311,8 +311,10 @@ def _request(method: str, url: str, more: Sending) -> "httpx.Request":
 
     try:
         content, kind = _body(more.get("json"), more.get("form"))
-        headers = httpx.Headers(kind)
-        headers.update(more.get("headers") or {})
+        headers: httpx.Headers | dict[str, str] = kind
+        if more.get("headers"):
+            headers = httpx.Headers(kind)
+            headers.update(more.get("headers"))
         return httpx.Request(method, url, params=pairs(more.get("query")) or None, headers=headers, content=content)
     except (httpx.InvalidURL, ValueError) as error:
         raise InvalidInputError(

@@ -13,6 +13,7 @@ about ten seconds while it still has room.
 import bisect
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from clew.core.limits import LONGEST_WAIT, Limit, News
@@ -55,12 +56,17 @@ class Terms:
 
     def dump(self) -> str:
         """One line of JSON."""
-        return json.dumps([self.kind, self.amount, self.per, self.burst, self.reserve], separators=(",", ":"))
+        return _line(self)
 
     @classmethod
     def load(cls, text: str) -> "Terms":
         """The terms as they were dumped."""
         return cls(*json.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def _line(terms: Terms) -> str:
+    return json.dumps([terms.kind, terms.amount, terms.per, terms.burst, terms.reserve], separators=(",", ":"))
 
 
 LEARNED = Terms("learned")

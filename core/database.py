@@ -221,8 +221,11 @@ class SqliteDatabase:
 
     async def fetch_one(self, sql: str, *parameters: Value) -> Row | None:
         """Return the first row of a read, or None."""
-        with _explained(self._path):
+        try:
             row: Row | None = self._reader.execute(sql, parameters).fetchone()
+        except sqlite3.Error:
+            with _explained(self._path):  # only now: every call reads its credential here
+                raise
         return row
 
     async def fetch_all(self, sql: str, *parameters: Value) -> list[Row]:

@@ -1,6 +1,6 @@
 -- The arithmetic of core/budgets.py for the server: one script for one acquire, on the server's clock.
 -- KEYS: the budgets. ARGV: longest, margin, background, token, lease, origin, cold, then terms (one line of JSON) and cost of each.
--- Answers {ok, wait, blocked, total, epoch, left, opened, total, ...}, numbers as text.
+-- Answers one line: ok wait blocked total epoch left opened total ... (a client reads one text much faster than a list).
 local TRIPS, PROBE, NEVER, ENTRIES, AGAIN, BOOKED, IDLE = 5, 1.0, math.huge, 100, 0.03, 0.02, 7200
 local EVEN, STOP, LEFT, ENDS, OPENS, TOTAL, EPOCH, PACE = 1, 2, 3, 4, 5, 6, 7, 8
 local LAST, REFUSED, COUNTED, PEAK, SPAN, LOG, LEASES = 9, 10, 11, 12, 13, 14, 15
@@ -161,7 +161,7 @@ end
 local function answer(ok, wait, marks)
   local said = {ok, string.format('%.6f', wait), blocked}
   for _, mark in ipairs(marks) do said[#said + 1] = string.format('%.6f', mark) end
-  return said
+  return table.concat(said, ' ')
 end
 
 if at == NEVER then return answer(0, AGAIN, {}) end

@@ -81,7 +81,8 @@ class RedisStore:
                 wish.cold,
             ]
             body: list[str | float] = [part for ask in asks for part in (ask.terms.dump(), ask.cost)]
-            answer: list[Any] = await self._take(keys=[self._prefix + ask.key for ask in asks], args=[*head, *body])
+            line: str = await self._take(keys=[self._prefix + ask.key for ask in asks], args=[*head, *body])
+            answer = line.split()
             numbers = [float(each) for each in answer[3:]]
             marks = tuple(
                 (numbers[at], int(numbers[at + 1]), numbers[at + 2], int(numbers[at + 3]))

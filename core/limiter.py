@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, adjust, begun, learn, refuse, slack
@@ -323,6 +324,7 @@ def _terms(limit: Limit) -> Terms:
     return known[1]
 
 
+@lru_cache(maxsize=4096)
 def _key(provider: str, bucket: str, principal: str, thing: str) -> str:
     return "|".join(part.replace("|", "%7C") for part in (provider, bucket, principal, thing))
 

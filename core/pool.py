@@ -10,7 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -116,6 +116,28 @@ class SlotTransport(httpx.AsyncBaseTransport):
         if scheme == "https" and self._context is None:
             self._context = httpx.create_ssl_context()
         return httpx.AsyncHTTPTransport(verify=self._context or False, limits=_ONE)
+
+
+class Client(httpx.AsyncClient):
+    """httpx's client without its cookie jar: tenants share the client, no provider's API needs a cookie, and to look
+    for some costs as much as to read a small answer."""
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """None, ever."""
+        return _NONE
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        raise TypeError("this client keeps no cookies")
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Leave them."""
+
+
+_NONE = _NoCookies()
 
 
 class _Answer(httpx.AsyncByteStream):

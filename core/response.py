@@ -1,10 +1,55 @@
 """One answer of a provider, read whole and decoded, as rules and hooks see it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from clew.core.fields import MISSING, as_text, look
+
+T = TypeVar("T")
+
+
+class Headers(Mapping[str, str]):
+    """The headers of one answer, decoded once: an answer is asked for a dozen that it mostly does not have.
+
+    Names in any case of letters; a repeated header is one value, joined by commas.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        values: dict[str, str] = {}
+        for name, content in raw:
+            key, text = name.decode("latin-1").lower(), _text(content)
+            values[key] = f"{values[key]}, {text}" if key in values else text
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    @overload
+    def get(self, key: str, /) -> str | None: ...
+    @overload
+    def get(self, key: str, /, default: str | T) -> str | T: ...
+    def get(self, key: str, /, default: Any = None) -> Any:
+        """The value, or `default`."""
+        return self._values.get(key.lower(), default)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)

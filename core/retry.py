@@ -121,11 +121,19 @@ async def retrying(
 
     if spend is not None:
         spend.called()
+    try:
+        return await attempt(1)
+    except CallError as error:
+        if not worth(error):
+            raise
+        first = error
     number = 0
 
-    async def numbered() -> T:
+    async def numbered() -> T:  # tenacity is only set up for the calls that need it, and begins with what has happened
         nonlocal number
         number += 1
+        if number == 1:
+            raise first
         return await attempt(number)
 
     return await AsyncRetrying(stop=stop, wait=wait, retry=again, sleep=sleep, reraise=True)(numbered)

@@ -34,6 +34,8 @@ _CODES: Mapping[int, Code] = {
     **dict.fromkeys((508, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530), Code.PROVIDER_DOWN),
 }
 
+_DONE, _ACCEPTED = Verdict(None), Verdict(ACCEPTED)
+
 
 def by_status(response: Response, *, safe: bool) -> Verdict:
     """The verdict of the status alone. Redirects arrive here only when they were not followed."""
@@ -57,7 +59,7 @@ def by_status(response: Response, *, safe: bool) -> Verdict:
 
 def _below_400(status: int, *, safe: bool) -> Verdict:
     if 200 <= status < 300:
-        return Verdict(ACCEPTED if status == 202 and not safe else None)
+        return _ACCEPTED if status == 202 and not safe else _DONE
     if status == 304:
         return Verdict(None if safe else Code.ALREADY_DONE)
     certain = safe or status in {301, 307, 308}

@@ -12,7 +12,7 @@ from clew.core.deadline import Deadline
 from clew.core.errors import ContractChangedError, InvalidInputError
 from clew.core.formats import DecodeError, decode, gather
 from clew.core.outcomes import lost
-from clew.core.response import Response
+from clew.core.response import Headers, Response
 
 for _name in ("httpx", "httpx2"):  # their INFO lines hold whole URLs: arguments, and keys that travel in queries
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -21,19 +21,19 @@ _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 """Faults before the first byte was written. Everything else may have reached the provider."""
 
 
-def _timeout(bounds: Bounds, deadline: Deadline) -> httpx.Timeout:
+def _timeout(bounds: Bounds, deadline: Deadline) -> dict[str, float]:
     """The phase timeouts, none longer than the call may still take.
 
     What comes before the request ends by its own timeout, a little before the call's time is over: a wait for a free
     connection leaves no other proof that nothing was sent, and a TLS handshake that is cut off leaves its socket open.
     """
     left = max(deadline.remaining(), 0.001)
-    return httpx.Timeout(
-        connect=min(bounds.connect, left * 0.9),
-        read=min(bounds.read, left),
-        write=min(bounds.write, left),
-        pool=min(bounds.pool, left * 0.9),
-    )
+    return {
+        "connect": min(bounds.connect, left * 0.9),
+        "read": min(bounds.read, left),
+        "write": min(bounds.write, left),
+        "pool": min(bounds.pool, left * 0.9),
+    }
 
 
 async def send(
@@ -50,7 +50,7 @@ async def send(
     async def trace(step: str, info: Any) -> None:
         steps.append(step)
 
-    request.extensions = {**request.extensions, "timeout": _timeout(bounds, deadline).as_dict()}
+    request.extensions = {**request.extensions, "timeout": _timeout(bounds, deadline)}
     if not safe:
         request.extensions["trace"] = trace
     try:
@@ -78,22 +78,23 @@ async def send(
 
 async def _read(answer: httpx.Response, request: httpx.Request, cap: int) -> Response:
     content, data, damage = b"", None, None
+    headers = Headers(answer.headers.raw)
     try:
-        content = await _body(answer, request.method, cap)
-        data = decode(content, answer.headers.get("content-type", ""))
+        content = await _body(answer, headers, request.method, cap)
+        data = decode(content, headers.get("content-type", ""))
     except DecodeError as error:
         damage = str(error)
-    return Response(answer.status_code, answer.headers, content, data, damage, request.method, str(request.url))
+    return Response(answer.status_code, headers, content, data, damage, request.method, str(request.url))
 
 
-async def _body(answer: httpx.Response, method: str, cap: int) -> bytes:
-    declared = answer.headers.get("content-length", "")
+async def _body(answer: httpx.Response, headers: Headers, method: str, cap: int) -> bytes:
+    declared = headers.get("content-length", "")
     if method != "HEAD" and declared.isdecimal() and int(declared) > cap:
         raise DecodeError(f"more than {cap} bytes")
     if answer.is_stream_consumed:  # by a transport that delivers answers whole and unpacked
         return await gather(_once(answer.content), "", cap)
     parts: AsyncIterable[bytes] = answer.aiter_raw()
-    return await gather(parts, answer.headers.get("content-encoding", ""), cap)
+    return await gather(parts, headers.get("content-encoding", ""), cap)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

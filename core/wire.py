@@ -87,12 +87,16 @@ class Exchange:
     room: Pass | None = None
     carrier: Carrier | None = None
     credential: Credential | None = None
+    bare: tuple[httpx.URL, httpx.Headers] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bare = self.request.url, httpx.Headers(self.request.headers)
 
     def again(self) -> "Exchange":
         """The same request, fresh: nothing of an earlier attempt stays on it."""
-        old = self.request
-        request = httpx.Request(old.method, old.url, headers=old.headers, content=old.content)
-        fresh = Attempt(old.method, self.attempt.route)
+        url, headers = self.bare
+        request = httpx.Request(self.request.method, url, headers=headers, content=self.request.content)
+        fresh = Attempt(request.method, self.attempt.route)
         return Exchange(request, fresh, self.safe, self.deadline, self.host, self.trail, carrier=self.carrier)
 
     def landed(self, *, changed: bool) -> None:
@@ -150,9 +154,12 @@ class Wire:
     retries: RetryBudget = field(default_factory=RetryBudget)
     secret_parameters: set[str] = field(default_factory=set[str])
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    _fixed: list[tuple[bytes, bytes]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.base_url = (self.base_url or self.connector.base_url).rstrip("/")
+        fixed = {name.lower(): value for name, value in self.connector.headers.items()}
+        self._fixed = httpx.Headers({**_DEFAULTS, **fixed}).raw
 
     @staticmethod
     def stages() -> Sequence[WireStage]:
@@ -170,7 +177,7 @@ class Wire:
         async def attempt(number: int) -> Response:
             nonlocal refused, renewed
             if refused is None:
-                trial = exchange.again()
+                trial = exchange if number == 1 else exchange.again()
                 try:
                     return await self._once(trial)
                 except AuthExpiredError as error:
@@ -240,8 +247,9 @@ class Wire:
     async def pin(self, exchange: Exchange) -> None:
         """Pin the version and set the fixed headers."""
         request, version = exchange.request, self.connector.version
-        for name, value in (*self.connector.headers.items(), *_DEFAULTS.items()):
-            request.headers.setdefault(name, value)
+        own = request.headers.raw
+        given = {name.lower() for name, _ in own}
+        request.headers = httpx.Headers([*own, *(each for each in self._fixed if each[0] not in given)])
         if version is not None and version.header:
             request.headers[version.header] = version.value
         elif version is not None and version.parameter:
@@ -310,7 +318,9 @@ class Wire:
         exchange.credential = None
         if writing is not None and not exchange.safe:
             writing.hear(response.headers)
-        exchange.response = replace(response, url=_without(response.url, self.secret_parameters))
+        if self.secret_parameters:
+            response = replace(response, url=_without(response.url, self.secret_parameters))
+        exchange.response = response
 
     async def _carried(self, exchange: Exchange) -> Response:
         facts: Sent = {
@@ -384,8 +394,6 @@ def _opened(word: str) -> str:
 
 def _without(url: str, parameters: set[str]) -> str:
     """`url` without the query parameters that carry a credential."""
-    if not parameters:
-        return url
     whole = httpx.URL(url)
     kept = [(name, value) for name, value in whole.params.multi_items() if name not in parameters]
     return str(whole.copy_with(params=kept))

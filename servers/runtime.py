@@ -35,7 +35,7 @@ from clew.core.inbox import Inbox
 from clew.core.joining import Joining
 from clew.core.limiter import Limiter
 from clew.core.policy import Decision, Policy, Ruling
-from clew.core.pool import SlotTransport
+from clew.core.pool import Client, SlotTransport
 from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
@@ -301,9 +301,9 @@ def open_client() -> httpx.AsyncClient:
     hooks: dict[str, list[Any]] = {"response": [hear]}
     if getproxies().keys() & {"http", "https", "all"}:
         hooks = {**hooks, "request": [refuse_certificate]}
-        return httpx.AsyncClient(follow_redirects=False, event_hooks=hooks)
+        return Client(follow_redirects=False, event_hooks=hooks)
     transport = CertificateTransport(SlotTransport())
-    return httpx.AsyncClient(follow_redirects=False, event_hooks=hooks, transport=transport)
+    return Client(follow_redirects=False, event_hooks=hooks, transport=transport)
 
 
 def select_tools(connectors: Sequence[Connector], *, policy: Policy, only: Sequence[str] = ()) -> dict[str, Bound]:

@@ -6,59 +6,47 @@ Sources: https://developers.google.com/workspace/calendar/api/guides/errors, goo
 """
 
 import re
-from typing import Any
+from dataclasses import replace
 
-from clew import ErrorMap, Response, Rule, Verdict
-from clew.connectors.google import LIMITS
-
-REASONS = ("error.errors[*].reason", "error.details[*].reason", "error.status")
-"""Where the machine code stands: the legacy body first, then the newer forms. Bodies vary, so all are read."""
+from clew import Response, Rule, Verdict
+from clew.connectors import google
+from clew.connectors.google import FAULTS, LIMITS
 
 LOGIN = "Ask the person to run: clew auth login google_calendar --account {account}"
 EXPIRED = "the sync token is no longer valid; {provider} cannot say what changed since."
 RESYNC = "Forget what was kept of this calendar and call list_events with sync_token=new."
 
 
-def rules_for(code: str, reasons: str, **more: Any) -> tuple[Rule, ...]:
-    """Rows for refusals whose reason is one of `reasons` (separated by spaces), wherever it stands."""
-    pattern = "|".join(reasons.split())
-    return tuple(Rule(code=code, body={path: pattern}, **more) for path in REASONS)
-
-
 FORBIDDEN = (
-    *rules_for(
-        "permission",
-        "accessNotConfigured SERVICE_DISABLED",
+    Rule(
+        code="permission",
+        codes="accessNotConfigured SERVICE_DISABLED",
         message="the Calendar API is switched off in the project of this OAuth client.",
         next_step="Ask the person who runs the server to enable the Google Calendar API in the project's console.",
     ),
-    *rules_for(
-        "permission",
-        "insufficientPermissions insufficientScopes ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+    Rule(
+        code="permission",
+        codes="insufficientPermissions insufficientScopes ACCESS_TOKEN_SCOPE_INSUFFICIENT",
         message="the login does not cover this part of the calendar.",
         next_step=f"{LOGIN} (and to leave all boxes ticked).",
     ),
-    *rules_for(
-        "permission",
-        "forbiddenForNonOrganizer",
+    Rule(
+        code="permission",
+        codes="forbiddenForNonOrganizer",
         message="only the organizer of this event can change it.",
         next_step="Tell the person who the organizer is: get_event shows it.",
     ),
-    *rules_for(
-        "permission",
-        "forbidden forbiddenForServiceAccounts requiredAccessLevel domainPolicy",
+    Rule(
+        code="permission",
         status=403,
+        codes="forbidden forbiddenForServiceAccounts requiredAccessLevel domainPolicy",
         next_step="list_calendars shows what the account may do with each calendar; its owner can give more.",
     ),
 )
+"""What the tools of a calendar can say better than Google's interfaces in common."""
 
 STATE = (
-    *rules_for(
-        "conflict",
-        "fullSyncRequired updatedMinTooLongAgo",
-        message=EXPIRED,
-        next_step=RESYNC,
-    ),
+    Rule(code="conflict", codes="fullSyncRequired updatedMinTooLongAgo", message=EXPIRED, next_step=RESYNC),
     Rule(code="already_done", status=410, methods=("DELETE",), message="the event is deleted already."),
     Rule(code="not_found", status=410, message="the event was deleted.", next_step="Find others with list_events."),
     Rule(
@@ -81,8 +69,6 @@ STATE = (
         next_step="Check the ids with list_calendars and list_events.",
     ),
 )
-
-FAULTS = (Rule(code="auth_expired", status=401), Rule(code="transient", status=(500, 502, 503, 504)))
 
 _ARGUMENTS = {
     "timeMin": "start",
@@ -129,10 +115,4 @@ def _faults(response: Response) -> list[str]:
     return faults
 
 
-ERRORS = ErrorMap(
-    message=("error.message", "error_description", "error"),
-    provider_code=(*REASONS, "error"),
-    request_id=("x-request-id", "x-guploader-uploadid"),
-    rules=(*LIMITS, *FORBIDDEN, *STATE, *FAULTS),
-    hook=classify,
-)
+ERRORS = replace(google.ERRORS, rules=(*LIMITS, *FORBIDDEN, *STATE, *FAULTS), hook=classify)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clew.core.pool import SlotTransport
+from clew.core.pool import Client, SlotTransport
 
 pytestmark = pytest.mark.anyio
 Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
@@ -119,3 +119,14 @@ async def test_an_answer_that_is_dropped_halfway_frees_its_slot_once(serve: Serv
         await answer.stream.aclose()  # type: ignore[union-attr]
         assert transport.busy == 0
         assert (await client.get(url)).status_code == 200
+
+
+async def test_the_client_keeps_no_cookie_of_anybody(serve: Serve, reply: Any) -> None:
+    url, requests = await serve(reply(200, {}, set_cookie="session=of-another-tenant"))
+    async with Client(transport=SlotTransport()) as client:
+        assert (await client.get(url)).headers["set-cookie"]
+        await client.get(url)
+        assert len(client.cookies) == 0
+        with pytest.raises(TypeError, match="no cookies"):
+            client.cookies = {"session": "x"}
+    assert not any(b"cookie" in request.lower() for request in requests)

@@ -12,6 +12,7 @@ about ten seconds while it still has room.
 
 import bisect
 import json
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -327,8 +328,9 @@ def _from(terms: Terms, level: Level, moment: float, margin: float) -> float:
     return evens + sum(units for at, units in level.log if at >= moment)
 
 
-def refuse(terms: Terms, level: Level, seconds: float, epoch: int, now: float) -> None:
-    """The provider refused: nothing leaves for `seconds`, and all moments handed out in `epoch` are void.
+def refuse(terms: Terms, level: Level, seconds: float, epoch: int, now: float, *, told: bool = False) -> None:
+    """The provider refused: nothing leaves for `seconds`, and all moments handed out in `epoch` are void. `told` says
+    that these seconds are the provider's own word: a window is then believed to be empty for no longer.
 
     The first refusal of an epoch empties the budget. A second one within a minute shows what rate the provider really
     admits; requests are then spaced by it, and slowly closer again while nothing is refused.
@@ -338,7 +340,7 @@ def refuse(terms: Terms, level: Level, seconds: float, epoch: int, now: float) -
         adjust(terms, level, 1.0, now, now)  # with some providers refusals count
         return
     level.epoch += 1
-    drain(terms, level, now)
+    drain(terms, level, now, until=level.stop if told else math.inf)
     level.ends = level.opens = 0.0
     if level.refused and now - level.refused < 60.0 + 2 * seconds:
         admitted = max(level.total - level.counted, 1.0)
@@ -346,13 +348,13 @@ def refuse(terms: Terms, level: Level, seconds: float, epoch: int, now: float) -
     level.refused, level.counted = now, level.total
 
 
-def drain(terms: Terms, level: Level, now: float) -> None:
-    """Let the budget be empty now, because nobody knows what was taken from it."""
+def drain(terms: Terms, level: Level, now: float, until: float = math.inf) -> None:
+    """Let the budget be empty now, for nobody knows what was taken from it; a window for not longer than `until`."""
     size = sized(terms, level)
     if terms.kind == "bucket":
         level.even = now + (size.burst + 1) * size.interval
     elif terms.kind in {"sliding", "fixed"}:
-        level.even, level.log = max(now, level.stop), [[now, size.burst]]
+        level.even, level.log = max(now, level.stop), [[min(now, until - size.per), size.burst]]
 
 
 def empty(terms: Terms, level: Level, at: float) -> None:

@@ -199,12 +199,12 @@ class Walk:
 
     async def consent(self, call: Call, proceed: Proceed) -> Structured:
         """Allow, refuse, or ask a person, who sees the object as we fetched it. No answer is a no."""
-        await self.consenting.settle(call, ended=lambda: has_ended(_same(call), self.writes))
+        await self.consenting.settle(_same(call), ended=lambda: has_ended(_same(call), self.writes))
         return await proceed(call)
 
     async def permit(self, call: Call, proceed: Proceed) -> Structured:
         """A step of a workflow: nobody is asked, for the yes was to the whole; what is denied stays denied."""
-        await self.consenting.permit(call)
+        await self.consenting.permit(_same(call))
         return await proceed(call)
 
     async def journal(self, call: Call, proceed: Proceed) -> Structured:

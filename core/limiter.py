@@ -212,15 +212,18 @@ class Limiter:
             if news is not None:
                 await self._learn(declared, sending, room, signal, news)
 
-    async def refused(self, declared: Declared, sending: Sending, room: Pass, seconds: float) -> None:
-        """The provider refused for its limits: the whole budget steps back, in every process."""
+    async def refused(
+        self, declared: Declared, sending: Sending, room: Pass, seconds: float, *, told: bool = False
+    ) -> None:
+        """The provider refused for its limits: the whole budget steps back, in every process. `told` says that the
+        seconds are the provider's own word."""
         position = _narrowest(room)
         ask, epoch = room.asks[position], room.marks[position][1]
         if ask.terms is LEARNED:  # the answer may have named its bucket for the first time
             ask = self._learned(declared, sending)
 
         def edit(level: Level, now: float) -> bool:
-            refuse(ask.terms, level, seconds, epoch, now)
+            refuse(ask.terms, level, seconds, epoch, now, told=told)
             return True
 
         await self.store.change(ask.key, ask.terms, edit)

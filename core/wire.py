@@ -362,10 +362,11 @@ class Wire:
         assert exchange.room is not None
         facts = self.connector.declared, self._sending(exchange)
         if error.code is Code.RATE_LIMITED:
-            if retry_after(exchange.response.headers) is None:
+            told = retry_after(exchange.response.headers) is not None
+            if not told:
                 known = await self.limiter.left(*facts, exchange.room)
                 error.retry_after = known or error.retry_after or 1.0
-            await self.limiter.refused(*facts, exchange.room, error.retry_after or 0.0)
+            await self.limiter.refused(*facts, exchange.room, error.retry_after or 0.0, told=told)
         elif error.status in _BACKEND_GONE:
             await self.limiter.failed(exchange.room)
         raise error

@@ -361,3 +361,13 @@ def test_answers_out_of_order_do_not_end_a_window_early(kind: Any, latency: floa
         learn(terms, level, News("", 500 - used, began + 10 - now, 500.0), mark, now)
         heapq.heappush(events, (now + chance.uniform(0.001, latency), number, None))
     assert sent >= 0.985 * 1500
+
+
+@pytest.mark.parametrize("kind", ["sliding", "fixed"])
+def test_a_window_is_empty_for_as_long_as_the_provider_says_and_no_longer(kind: Any) -> None:
+    hour = Terms(kind=kind, amount=500, per=3600, burst=500)
+    told, guessed = Level(), Level()
+    refuse(hour, told, 2.0, 0, 1000.0, told=True)
+    refuse(hour, guessed, 2.0, 0, 1000.0)
+    assert earliest(hour, told, 1.0, 1000.0, 0.0) == pytest.approx(1002, abs=1)
+    assert earliest(hour, guessed, 1.0, 1000.0, 0.0) > 1100

@@ -329,7 +329,8 @@ async def test_rules_can_want_other_people_and_other_channels(
     office: "Office", serve: Serve, reply: Build, desk: Desk
 ) -> None:
     url, _ = await serve(*[reply(200, PAID)] * 4)
-    for facts in ({"approvers": ("bob",)}, {"needed": 2}, {"channels": (Channel.CONSOLE,)}):
+    terms: list[dict[str, Any]] = [{"approvers": ("bob",)}, {"needed": 2}, {"channels": (Channel.CONSOLE,)}]
+    for facts in terms:
         rule = PolicyRule(name="strict", then=Decision.ASK, tool="refund_*", **facts)
         person = Person()
         error = await office.failed(

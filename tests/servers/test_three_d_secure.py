@@ -188,6 +188,7 @@ async def test_two_real_processes_and_a_browser(settings: Settings, runtime: Run
     config = settings.home / "clew.toml"
     config.write_text(f'[connectors.acme]\nbase_url = "{sandbox.url}"\n', encoding="utf-8")
     places = {"CLEW_HOME": str(settings.home), "CLEW_CONFIG": str(config), "CLEW_KEY_PROVIDER": "file"}
+    places["CLEW_ALLOW_WRITES"] = "1"
     environment = {**{name: each for name, each in os.environ.items() if not name.startswith("CLEW_")}, **places}
     command = [sys.executable, "-m", "clew.servers.cli"]
     receiver = subprocess.Popen(

@@ -71,7 +71,14 @@ class Terminal:
 
     def __init__(self, command: list[str]) -> None:
         self._master, slave = pty.openpty()
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        self.process = subprocess.Popen(
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=hear_interrupts,  # noqa: PLW1509 - it only sets a signal
+        )
         os.close(slave)
         self.seen = ""
 

@@ -219,6 +219,28 @@ async def test_a_line_that_was_cut_before_it_was_open_stays_closed(office: Offic
     server.close()
 
 
+async def test_nothing_more_is_sent_or_read_when_the_time_is_over(office: Office) -> None:
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def listen(reader: Reader, writer: Writer) -> None:
+        heard.set_result(await reader.read())
+
+    server = await at(office, "imap", listen, None, "plain")
+    line = Line(Server("127.0.0.1", server.sockets[0].getsockname()[1], "plain"), Bounds(), Deadline.after(10))
+    await asyncio.to_thread(line.connect)
+    line.wait()
+    line.deadline = Deadline.after(0)
+    with pytest.raises(LineError, match="the time for this call is over"):
+        line.wait()
+    line.deadline = Deadline.after(10)
+    line.cut()
+    with pytest.raises(LineError, match="the time for this call is over"):
+        line.wait()
+    line.close()
+    assert await asyncio.wait_for(heard, 5) == b""
+    server.close()
+
+
 async def test_work_that_never_got_a_thread_leaves_no_trace() -> None:
     """The deadline passes while all threads are busy, and then the process ends what waits for one."""
     loop, busy, faults = asyncio.get_running_loop(), Event(), list[dict[str, Any]]()

@@ -7,11 +7,13 @@ from enum import Enum
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
+import httpx
 import pytest
 from pydantic import BaseModel
 
 from clew.core.api import Api
 from clew.core.connector import Effect
+from clew.core.deadline import Deadline
 from clew.core.errors import (
     ConfigurationError,
     ContractChangedError,
@@ -21,6 +23,8 @@ from clew.core.errors import (
 )
 from clew.core.mapping import From
 from clew.core.wire import Trail
+
+from .conftest import Line
 
 pytestmark = pytest.mark.anyio
 
@@ -181,3 +185,22 @@ async def test_a_changed_answer_to_a_write_still_says_that_it_was_applied(
     with pytest.raises(ContractChangedError, match=r"data\.note is missing") as caught:
         await api.get("/notes", at="data.note")
     assert caught.value.outcome is Outcome.NOT_APPLIED
+
+
+async def test_what_a_read_says_about_a_write_is_about_none(serve: Serve, reply: Build, opened: Open) -> None:
+    url, _ = await serve(reply(200, ADA))
+    trail = Trail()
+    api = opened(url, Effect.READ, trail)
+    api.reference("note-7")
+    api.accepted("look again later")
+    api.accepted("look again later", reference="note-7")
+    assert trail.writing is None
+    assert await api.get("/notes/{}", 7, into=int, at="id") == 7
+
+
+async def test_a_tool_can_tell_what_it_waits_for() -> None:
+    async with httpx.AsyncClient() as client:
+        told = Line(client)
+        api = Api(told.wire("http://127.0.0.1:9"), Deadline.after(10), told.trail, Effect.READ, told.host)
+        await api.progress("the export is not ready yet")
+    assert told.host.told == ["the export is not ready yet"]

@@ -327,3 +327,33 @@ async def test_a_log_line_is_written_for_every_record(
         async with AuditLog.open(database, folder) as kept:
             kept(record("a"))
     assert json.loads(caplog.messages[0])["reference"] == "a"
+
+
+async def test_a_spool_that_cannot_be_started_anew_is_kept_in_use(
+    database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(audit_log, "_ROTATE_BYTES", 0)
+    async with AuditLog.open(database, folder) as kept:
+        kept.begin(record("long"))
+        kept(record("short"))
+        former = kept.spool
+        folder.rename(folder.with_name("away"))
+        folder.write_text("a file where the folder was")
+        assert await kept.flush()
+        assert kept.spool is former
+        assert "cannot be spooled" in caplog.text
+        folder.unlink()
+        folder.with_name("away").rename(folder)
+        kept(record("long"))
+    assert await references(database) == ["short", "long"]
+    assert list(folder.glob("*.spool")) == []
+
+
+async def test_a_spool_that_goes_while_it_is_looked_for_is_no_fault(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "1-gone.spool").symlink_to(folder / "nothing")  # listed, and not there any more when it is opened
+    dead = audit_spool.Spool.open(folder)
+    dead.end(record("a").as_json())
+    dead.close(keep=True)
+    with audit_spool.left_behind(folder) as bodies:
+        assert [json.loads(each)["reference"] for each in bodies] == ["a"]

@@ -22,6 +22,7 @@ from clew.core.budgets import (
     commit,
     drain,
     earliest,
+    empty,
     learn,
     refuse,
     sized,
@@ -371,3 +372,9 @@ def test_a_window_is_empty_for_as_long_as_the_provider_says_and_no_longer(kind: 
     refuse(hour, guessed, 2.0, 0, 1000.0)
     assert earliest(hour, told, 1.0, 1000.0, 0.0) == pytest.approx(1002, abs=1)
     assert earliest(hour, guessed, 1.0, 1000.0, 0.0) > 1100
+
+
+def test_a_breaker_begins_as_it_is_at_a_keeper_that_takes_over() -> None:
+    level = Level(left=2)
+    empty(CIRCUIT, level, 1000.0)
+    assert level == Level(left=2)

@@ -213,3 +213,14 @@ async def test_the_clock_of_a_call_stops_while_a_person_thinks(office: "Office",
     url, requests = await serve(reply(200, {"id": 7, "text": "x"}), reply(204))
     await office.call("delete_note", url, arguments={"note_id": 7}, host=SlowPerson(True), seconds=0.5)
     assert len(requests) == 2
+
+
+async def test_arguments_that_are_no_json_are_refused_and_the_record_says_what_it_lacks(
+    office: "Office", serve: Serve, reply: Build
+) -> None:
+    url, requests = await serve(reply(200, {}))
+    around: list[Any] = []
+    around.append(around)
+    error = await office.failed("add_note", url, arguments={"text": around})
+    assert isinstance(error, InvalidInputError)
+    assert (office.record.note, requests) == ("The arguments could not be read.", [])

@@ -8,6 +8,7 @@ import pytest
 from clew.core.api import Api
 from clew.core.connector import Connector, Effect
 from clew.core.errors import ConfigurationError
+from clew.core.webhooks import Hmac, Scheme
 
 
 class Token:
@@ -149,3 +150,11 @@ def test_the_identity_call_is_no_tool() -> None:
 
     assert connector.identify is whoami
     assert connector.tools == {}
+
+
+def test_a_connector_may_have_one_webhook_scheme_many_or_none() -> None:
+    plain = Scheme(name="plain", proof=Hmac(signature="X-Sig"))
+    other = Scheme(name="other", proof=Hmac(signature="X-Other"))
+    assert acme().webhook_schemes == ()
+    assert acme(webhooks=plain).webhook_schemes == (plain,)
+    assert acme(webhooks=[plain, other]).webhook_schemes == (plain, other)

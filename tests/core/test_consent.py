@@ -22,6 +22,7 @@ from clew.core.errors import (
 )
 from clew.core.host import Question, SilentHost
 from clew.core.policy import Channel, Decision, Policy, PolicyRule, Rate
+from clew.core.stated import stated, with_stated
 
 from .test_approvals import Xor
 
@@ -399,3 +400,38 @@ async def test_a_host_that_cannot_ask_without_a_place_to_keep_approvals_is_refus
     assert "cannot be taken back" in error.message
     error = await office.failed("note_payment", url, policy=Policy(), arguments={"id": "p1"})
     assert "clew call acme note_payment id=… text=… --account work" in error.next_step
+
+
+async def test_a_host_that_cannot_ask_after_all_refuses_where_nobody_else_can_be_asked(
+    office: "Office", serve: Serve, reply: Build
+) -> None:
+    url, requests = await serve(reply(200, PAID), reply(200, PAID))
+    person = Person(ApprovalRequiredError("the dialogue was not shown."))
+    error = await office.failed("note_payment", url, policy=Policy(), host=person, arguments={"id": "p1"})
+    assert (error.message, len(person.asked), requests) == ("the dialogue was not shown.", 1, [])
+
+
+def test_the_schema_of_a_tool_gains_what_the_policy_wants_stated() -> None:
+    unsure = PolicyRule(name="unsure", then=Decision.ASK, tool="note_payment", confidence=0.8)
+    policy, note = Policy(rules=(unsure,)), acme.tools["note_payment"]
+    assert policy.wants_confidence(note)
+    assert not policy.wants_confidence(acme.tools["get_payment"])
+    schema: Any = with_stated(note, note.signature.input_schema)
+    assert set(schema["properties"]) - set(note.signature.input_schema["properties"]) == {"confidence", "reason"}
+    assert (schema["properties"]["confidence"]["maximum"], schema["required"]) == (1, ["id", "confidence", "reason"])
+    assert "confidence" not in note.signature.input_schema["properties"]
+
+
+def test_a_tool_with_a_confidence_of_its_own_keeps_it() -> None:
+    lab = Connector("lab", "https://api.lab.example")
+
+    @lab.write
+    async def note_sample(api: Api, confidence: str) -> None:
+        """Note how sure a measurement is."""
+        await api.post("/samples", json={"confidence": confidence})
+
+    tool = lab.tools["note_sample"]
+    schema: Any = with_stated(tool, tool.signature.input_schema)
+    assert schema["properties"]["confidence"] == tool.signature.input_schema["properties"]["confidence"]
+    assert schema["required"] == ["confidence", "reason"]
+    assert stated(tool, {"confidence": "high", "reason": "seen twice"}) == ({"confidence": "high"}, None, "seen twice")

@@ -311,3 +311,11 @@ async def test_many_processes_create_and_write_the_same_store_without_losing_a_w
     database = await open_database(address)
     assert await amounts(database) == {"a": 100}
     await database.close()
+
+
+async def test_a_damaged_row_that_a_call_needs_is_reported(path: Path, pages: int) -> None:
+    damage(path, pages - 2)
+    database = await SqliteDatabase.open(path)
+    with pytest.raises(InternalError, match="is damaged"):
+        await database.fetch_one("SELECT amount FROM things")
+    await database.close()

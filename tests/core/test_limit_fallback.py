@@ -193,3 +193,28 @@ async def test_what_is_remembered_for_the_change_of_keeper_is_bounded() -> None:
     for number in range(1001):
         await store.take([Ask(str(number), BUCKET)], WISH)
     assert len(store.known) == 1000
+
+
+async def test_a_refusal_is_no_moment_to_remember() -> None:
+    machine = Machine()
+    store = machine.process()
+    assert (await store.take([Ask("a", BUCKET, 50.0)], WISH)).ok
+    held = store.known["a"]
+    machine.now += 0.1
+    taken = await store.take([Ask("a", BUCKET, 50.0)], Wish(0.0, 0.0, "token", 60.0))
+    assert (taken.ok, store.known["a"]) == (False, held)
+
+
+async def test_while_one_call_looks_for_the_far_keeper_the_others_do_not_wait_for_it() -> None:
+    machine = Machine()
+    store = machine.process()
+    machine.far.broken = True
+    await store.take([Ask("a", BUCKET)], WISH)
+    machine.now += 1
+    machine.far.broken = False
+    async with store.turning:  # as a call holds it while it looks
+        assert (await store.take([Ask("a", BUCKET)], WISH)).ok
+    assert store.away
+    assert "a" in machine.near.budgets
+    await store.take([Ask("a", BUCKET)], WISH)
+    assert not store.away

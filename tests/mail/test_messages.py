@@ -1,11 +1,13 @@
 """Messages as we write them, and as we read them."""
 
 import base64
+from email.message import Message
 from typing import Any
 
 import pytest
 
 from clew.core.errors import InvalidInputError
+from clew.core.mail import parts
 from clew.core.mail.addresses import checked_address, checked_id
 from clew.core.mail.compose import Attachment, Draft, compose, stored_letter
 from clew.core.mail.names import decode_name, encode_name, quoted
@@ -180,3 +182,43 @@ def test_broken_names_stay_as_they_are() -> None:
             encode_name(wrong)
     with pytest.raises(InvalidInputError):
         quoted("ü")
+
+
+def made_by_hand(**headers: str) -> Message:
+    """A message that no parser made: its headers hold what cannot stand in bytes."""
+    message = Message()
+    for name, value in headers.items():
+        message[name] = value
+    return message
+
+
+def test_a_header_that_cannot_be_read_is_empty() -> None:
+    message = made_by_hand(subject="ü\udcff", to="ü\udcff <a@b.example>")
+    assert parts.raw_header(message, "subject") == parts.header(message, "subject") == ""
+    assert parts.headers(message, "subject") == []
+    assert parts.people(message, "to") == []
+
+
+def test_a_parameter_that_cannot_be_read_is_empty() -> None:
+    for number in (b"9" * 5_000, b"9" * 9_000):  # more digits than are taken for a number, a longer header than is read
+        part = parts.parse(b"Content-Disposition: attachment; filename*" + number + b"=x\n\n")
+        assert parts.parameter(part, "filename", "content-disposition") == ""
+
+
+@pytest.mark.parametrize("value", ["=?utf-8?b?a?=", "=?nonsense?q?x?="])
+def test_encoded_words_that_cannot_be_read_stay_as_they_are(value: str) -> None:
+    assert open_message(f"Subject: {value}\n\nx".encode()).subject == value
+
+
+def test_messages_in_messages_are_taken_apart_so_far_and_no_further() -> None:
+    raw = b"Content-Type: message/rfc822\n\n" * 40 + b"Subject: x\n\ny"
+    assert len(list(parts.walk(parts.parse(raw)))) == parts.MOST_BOUNDARIES + 1
+
+
+def test_the_content_of_many_parts_is_their_text_and_of_none_is_nothing() -> None:
+    whole = parts.parse(b'Content-Type: multipart/mixed; boundary="b"\n\n--b\n\none\n--b\n\ntwo\n--b--\n')
+    assert parts.content(whole).split() == [b"one", b"two"]
+    assert parts.content(Message()) == b""
+    broken = Message()
+    broken.set_payload([made_by_hand(subject="ü\udcff")])
+    assert parts.content(broken) == b""

@@ -104,6 +104,12 @@ def test_an_international_report_is_read_too() -> None:
     assert found.state is State.BOUNCED
 
 
+def test_a_report_that_says_it_holds_a_message_is_read_too() -> None:
+    fields = "Final-Recipient: rfc822; x@y.example\nAction: failed\nStatus: 5.1.1\nContent-Type: message/rfc822"
+    (found,) = read(dsn(f"Reporting-MTA: dns; mx.example\n\n{fields}\n")).recipients
+    assert (found.address, found.state, found.cause) == ("x@y.example", State.BOUNCED, Cause.HARD)
+
+
 def arf(feedback: str, original: str = f"Message-ID: {ID}\nTo: Bob <bob@away.example>\n") -> bytes:
     return (
         "From: fbl@isp.example\nTo: abuse@home.example\nSubject: complaint\n"

@@ -112,11 +112,16 @@ def test_a_killed_process_leaves_what_is_known_and_its_row_is_free_at_once(url: 
 def test_a_cancelled_call_is_written_down(url: str, tmp_path: Path) -> None:
     import asyncio
 
+    def arrived() -> int:
+        """Only then has it left for certain."""
+        requests: dict[str, int] = control(url, "/state", method="GET")["requests"]
+        return requests.get("POST /api/messages", 0)
+
     async def cut_off() -> State:
         database, journal = await open_store(str(tmp_path / "clew.db"), tmp_path)
         task = asyncio.ensure_future(_send(url, journal, subject="cut"))
-        while not await journal.rows(states=(State.SENT,)):  # noqa: ASYNC110 - another task's step
-            await asyncio.sleep(0.005)
+        while not await asyncio.to_thread(arrived):
+            pass
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -66,7 +66,7 @@ discord = Connector(
     "discord",
     title="Discord",
     base_url="https://discord.com/api/v10",
-    headers={"User-Agent": "DiscordBot (https://pypi.org/project/clew, 0.1)"},
+    headers={"User-Agent": "DiscordBot (https://clew.invalid, 0.1)"},
     auth=(
         Bearer(prefix="Bot", help="https://discord.com/developers/applications (Bot, Reset Token)"),
         schemes.OAuth2(

@@ -4,7 +4,6 @@ import asyncio
 import socket
 import ssl
 import struct
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -215,28 +214,6 @@ async def test_a_line_that_was_cut_before_it_was_open_stays_closed(office: Offic
     line.cut()
     with pytest.raises(LineError, match="the call is over"):
         await asyncio.to_thread(line.connect)
-    line.close()
-    assert await asyncio.wait_for(heard, 5) == b""
-    server.close()
-
-
-async def test_nothing_more_is_sent_or_read_when_the_time_is_over(office: Office) -> None:
-    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    async def listen(reader: Reader, writer: Writer) -> None:
-        heard.set_result(await reader.read())
-
-    server = await at(office, "imap", listen, None, "plain")
-    line = Line(Server("127.0.0.1", server.sockets[0].getsockname()[1], "plain"), Bounds(), Deadline.after(10))
-    await asyncio.to_thread(line.connect)
-    line.wait()
-    line.deadline = Deadline(time.monotonic() - 1)
-    with pytest.raises(LineError, match="the time for this call is over"):
-        line.wait()
-    line.deadline = Deadline.after(10)
-    line.cut()
-    with pytest.raises(LineError, match="the time for this call is over"):
-        line.wait()
     line.close()
     assert await asyncio.wait_for(heard, 5) == b""
     server.close()

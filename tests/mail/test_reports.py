@@ -104,12 +104,6 @@ def test_an_international_report_is_read_too() -> None:
     assert found.state is State.BOUNCED
 
 
-@pytest.mark.parametrize("kind", ["text/delivery-status", "application/x-delivery-status"])
-def test_a_report_of_another_main_type_is_read_as_text(kind: str) -> None:
-    gone, slow = read(dsn(POSTFIX, status_type=kind)).recipients
-    assert (gone.address, gone.cause, slow.state) == ("Gone+tag@away.example", Cause.HARD, State.DEFERRED)
-
-
 def test_a_report_that_says_it_holds_a_message_is_read_too() -> None:
     fields = "Final-Recipient: rfc822; x@y.example\nAction: failed\nStatus: 5.1.1\nContent-Type: message/rfc822"
     (found,) = read(dsn(f"Reporting-MTA: dns; mx.example\n\n{fields}\n")).recipients

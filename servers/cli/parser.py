@@ -7,6 +7,7 @@ from clew.servers.cli.audit_commands import add_audit
 from clew.servers.cli.auth_commands import add_auth
 from clew.servers.cli.consent_commands import add_consent
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
+from clew.servers.cli.new_commands import add_new
 from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
 
@@ -26,6 +27,7 @@ def build() -> Parser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=Parser)
     _add_catalog(commands)
     _add_serving(commands)
+    add_new(commands)
     add_auth(commands)
     add_audit(commands)
     add_writes(commands)
@@ -55,6 +57,7 @@ def _add_serving(commands: Commands) -> None:
         "serve connectors to an MCP host",
         "clew serve github",
         "clew serve github acme --http 127.0.0.1:8000 --read-only",
+        "clew serve openapi:billing.yaml --tools list_invoices,get_invoice",
         more="Without --http it speaks over standard input and output, which is how hosts start it.",
         json=False,
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clew.servers.runtime import Runtime
 
 _STDIO_SECONDS, HTTP_SECONDS = 2.0, 8.0
+_MOST_TOOLS = 300
 _DRAIN_SECONDS = 5.0
 """How long calls under way may take to end after a signal: by themselves, and then when they are cut off. What a
 write came to is recorded either way; together it stays below 10 s."""
@@ -64,8 +65,12 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         chores(runtime) as mailroom,
     ):
         runtime.discover = arguments.discover
-        heavy = warning(bound.tool for bound in runtime.tools.values())
-        if heavy and not arguments.discover:
+        if len(runtime.tools) > _MOST_TOOLS and not arguments.discover:
+            raise ConfigurationError(
+                f"{len(runtime.tools)} tools are more than a host can show: choose with --tools, or use --discover."
+            )
+        heavy = "" if arguments.discover else warning(bound.tool for bound in runtime.tools.values())
+        if heavy:
             talk(f"clew: {heavy}")
         if arguments.http:
             serving = _over_http(runtime, arguments.http, mailroom)

@@ -77,8 +77,9 @@ def link(before: str, number: int, body: str) -> str:
 
 
 async def append(tx: Transaction, bodies: Sequence[str | Entry], *, again: bool = False) -> Link:
-    """Add records, given as JSON or taken apart, to the end of the chain. With `again` those that are already in it are left alone.
+    """Add records, given as JSON or taken apart, to the end of the chain.
 
+    With `again` those that are already in it are left alone.
     It takes a transaction: that is what makes it safe beside other writers, and whole after a crash.
     """
     head = await tx.fetch_one("SELECT number, hash FROM audit_head WHERE one = 1")

@@ -1,7 +1,8 @@
 """The durable audit: records go to a spool at once and to the chain in the database a moment later.
 
-The call pays for one line in a file, a write for two. A task of its own links what has come in, many records in one transaction. When
-the database does not take them, they stay in the spool and are tried again; nothing that happens here fails a call.
+The call pays for one line in a file, a write for two. A task of its own links what has come in, many records in one
+transaction. When the database does not take them, they stay in the spool and are tried again; nothing that happens here
+fails a call.
 """
 
 import asyncio

@@ -13,6 +13,7 @@ from clew import Api, Secret, errors, events
 from .provider import MARK, MESSAGE, STATES, sendgrid
 
 _SETTINGS = "/user/webhooks/event/settings"
+_ONE, _SIGNED = "/user/webhooks/event/settings/{}", "/user/webhooks/event/settings/signed/{}"
 _SWITCHES = (
     "bounce", "deferred", "delivered", "dropped", "processed", "spam_report", "unsubscribe", "group_unsubscribe",
 )  # fmt: skip
@@ -41,13 +42,13 @@ async def _create(api: Api, wish: events.Wish) -> events.Subscribed:
     made: dict[str, Any] = await api.post(_SETTINGS, json=body)
     webhook = str(made["id"])
     # Unsigned until this: and then only what is signed with this key is taken.
-    signed: dict[str, Any] = await api.patch(f"{_SETTINGS}/signed/{{}}", webhook, json={"enabled": True})
+    signed: dict[str, Any] = await api.patch(_SIGNED, webhook, json={"enabled": True})
     return events.Subscribed(id=webhook, secret=Secret(str(signed["public_key"])))
 
 
 async def _check(api: Api, webhook: str, where: Mapping[str, str]) -> events.Subscribed | None:
     try:
-        found: dict[str, Any] = await api.get(f"{_SETTINGS}/{{}}", webhook)
+        found: dict[str, Any] = await api.get(_ONE, webhook)
     except errors.NotFoundError:
         return None
     active = found.get("enabled") is True
@@ -55,7 +56,7 @@ async def _check(api: Api, webhook: str, where: Mapping[str, str]) -> events.Sub
 
 
 async def _remove(api: Api, webhook: str, where: Mapping[str, str]) -> None:
-    await api.delete(f"{_SETTINGS}/{{}}", webhook)
+    await api.delete(_ONE, webhook)
 
 
 sendgrid.subscription = events.Subscription(create=_create, check=_check, remove=_remove)

@@ -1,5 +1,5 @@
-"""`clew install` from an empty home, proven by the hosts' own checks. `CLEW_TEST_HOSTS` is a folder with their programs:
-npm i @anthropic-ai/claude-code @openai/codex @google/gemini-cli opencode-ai, then its node_modules/.bin."""
+"""`clew install` from an empty home, proven by the hosts' own checks. `CLEW_TEST_HOSTS` is a folder with their
+programs: npm i @anthropic-ai/claude-code @openai/codex @google/gemini-cli opencode-ai, then its node_modules/.bin."""
 
 import json
 import os

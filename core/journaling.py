@@ -85,7 +85,7 @@ def wanted(call: "Call", journal: Journal) -> Wanted:
     """What the call asks for, as the journal compares it."""
     plain = call.tool.signature.model.model_validate(call.typed).model_dump(mode="json", exclude_none=True)
     given = call.within or call.arguments.get("request_id")
-    return Wanted(call.connection, call.tool.name, plain, given, journal.window)
+    return Wanted(call.connection, call.tool.name, plain, given, journal.window, call.row)
 
 
 def _writing(call: "Call", journal: Journal | None) -> Writing:

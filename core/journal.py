@@ -28,6 +28,7 @@ from clew.core.write_rows import (
     HELD,
     LATEST,
     LEASE_SECONDS,
+    OPEN,
     RUNNING,
     SELECT,
     STEPS,
@@ -207,6 +208,23 @@ class Journal:
             ("SELECT 1 FROM writes WHERE id = ? AND owner = ?", (row.id, owner)),
         )
         return bool(done[1].rows)
+
+    async def amend(self, row: Write, *, state: State, answer: Mapping[str, Any]) -> bool:
+        """Replace the end that an event gave a write by what a later one says. False when the row has changed."""
+        return await self._complete(row, state, answer, "event")
+
+    async def open_writes(self, connection: Connection, *, since: float = 0.0, limit: int = 500) -> list[Write]:
+        """The newest writes of a connection whose end is not known, made after `since` (seconds since 1970)."""
+        rows = await self._database.fetch_all(
+            f"{SELECT}WHERE {OPEN} AND connector = ? AND created_at > ? AND tenant = ? AND account = ? "
+            "ORDER BY created_at DESC LIMIT ?",
+            connection.connector,
+            since,
+            connection.tenant,
+            connection.account,
+            limit,
+        )
+        return [write_of(row) for row in rows]
 
     async def find(self, connector: str, reference: str, *, tenant: str | None = None) -> list[Write]:
         """The writes of a connector with this reference at the provider, the newest first."""

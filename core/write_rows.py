@@ -12,6 +12,7 @@ from typing import Any
 from clew.core.connection import Connection
 from clew.core.database import Row, Statement, Value
 
+OPEN = "(pending IS NOT NULL OR state IN ('sent', 'unknown'))"
 STEPS = (
     """CREATE TABLE writes (
         id TEXT PRIMARY KEY, tenant TEXT NOT NULL, connector TEXT NOT NULL, account TEXT NOT NULL, tool TEXT NOT NULL,
@@ -24,6 +25,7 @@ STEPS = (
     "CREATE INDEX writes_same ON writes (tenant, connector, account, tool, fingerprint, created_at)",
     "CREATE INDEX writes_by_state ON writes (state, created_at)",
     "CREATE INDEX writes_by_reference ON writes (connector, reference)",
+    f"CREATE INDEX writes_open ON writes (connector, created_at) WHERE {OPEN}",
 )
 
 RUNNING = "running"

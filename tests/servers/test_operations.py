@@ -87,12 +87,12 @@ async def test_a_workflow_outlives_its_call_and_is_read_by_its_handle(
     held_up(sandbox)
     told: list[str] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
         told.append(message or "")
 
     async with Client(build_server(hasty), mode=era, elicitation_callback=agree) as client:
         listed = {tool.name: tool for tool in (await client.list_tools()).tools}
-        result = await client.call_tool("refund_and_notify", given, progress_callback=progress)
+        result = await client.call_tool("refund_and_notify", given, progress_callback=hear)
         accepted = result.structured_content["accepted"]
         assert "get_operation" in accepted["next"]
         assert listed["get_operation"].annotations is not None

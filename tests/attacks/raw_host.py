@@ -61,7 +61,11 @@ class RawHost:
     def greet(self) -> "RawHost":
         """Shake hands in the older era."""
         client = {"name": "raw", "version": "1"}
-        hello = {"protocolVersion": "2025-06-18", "capabilities": {"elicitation": {}}, "clientInfo": client}
+        hello: dict[str, Any] = {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {"elicitation": {}},
+            "clientInfo": client,
+        }
         self.wait(self.send("initialize", hello))
         self._write({"method": "notifications/initialized"})
         return self

@@ -142,7 +142,7 @@ class Operations:
         for task in self._calls:
             task.cancel()
         if self._calls:
-            await asyncio.wait(set(self._calls), timeout=3.0)
+            await asyncio.wait(set(self._calls), timeout=2.0)
 
     def _start(self, call: Call, walk: Awaitable[Structured]) -> asyncio.Task[Structured]:
         task = asyncio.ensure_future(walk)

@@ -56,6 +56,7 @@ class Call:
     why: audit.Why = field(default_factory=audit.Why)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     fit: "Fit | None" = None
+    asked: Mapping[str, Any] | None = None  # the caller's arguments as plain data, when a person has changed them
     settled: bool = False  # what it asks for has an end already, so nobody is asked and nothing is done
     within: str = ""  # the step of a workflow that this call is
     row: str = ""  # the row of the journal that this call goes on with

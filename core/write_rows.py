@@ -62,7 +62,8 @@ class State(StrEnum):
 @dataclass(frozen=True)
 class Wanted:
     """A write that somebody asks for. `request_id` is the caller's own key, `window` (seconds) how long an equal write
-    without one counts as the same, `row` the very row that is gone on with. `arguments` are plain data."""
+    without one counts as the same, `row` the very row that is gone on with. `arguments` are plain data; `asked` are
+    those of the caller, when a person has changed them since: they are what a repetition will come with."""
 
     connection: Connection
     tool: str
@@ -70,11 +71,13 @@ class Wanted:
     request_id: str | None
     window: float
     row: str = ""
+    asked: Mapping[str, Any] | None = None
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of exactly these arguments."""
-        text = json.dumps(self.arguments, sort_keys=True, separators=(",", ":"), default=str)
+        """A hash of exactly the caller's arguments."""
+        given = self.arguments if self.asked is None else self.asked
+        text = json.dumps(given, sort_keys=True, separators=(",", ":"), default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

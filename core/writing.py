@@ -145,7 +145,7 @@ class Writing(Settling):
 
     async def _check_same(self, row: Write) -> None:
         assert self.wanted is not None
-        if row.fingerprint != self.wanted.fingerprint:
+        if row.fingerprint != self.wanted.fingerprint and not self.wanted.row:
             raise self._ends_with(
                 ConflictError(
                     f"this request_id was used for another {row.tool}, with other arguments; nothing was sent.",

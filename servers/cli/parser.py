@@ -5,8 +5,11 @@ import argparse
 from clew import __version__
 from clew.servers.cli.audit_commands import add_audit
 from clew.servers.cli.auth_commands import add_auth
+from clew.servers.cli.check_commands import add_check
 from clew.servers.cli.consent_commands import add_consent
+from clew.servers.cli.console_commands import add_console
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
+from clew.servers.cli.install_commands import add_install
 from clew.servers.cli.new_commands import add_new
 from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
@@ -27,12 +30,15 @@ def build() -> Parser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=Parser)
     _add_catalog(commands)
     _add_serving(commands)
+    add_install(commands)
     add_new(commands)
     add_auth(commands)
     add_audit(commands)
     add_writes(commands)
     add_consent(commands)
+    add_console(commands)
     add_webhooks(commands)
+    add_check(commands)
     _add_explain(commands)
     _add_rest(commands)
     return parser

@@ -86,7 +86,8 @@ class Operation:
         found = {each.name: _argument(each) for each in plan.arguments}
         if plan.pages is not None:
             found["cursor"] = Annotated[str | None, Field(description=CURSOR_HELP)]
-        return {**found, "return": self.result if plan.pages is None else Page[self.result]}
+        page: Any = Page
+        return {**found, "return": self.result if plan.pages is None else page[self.result]}
 
     @property
     def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]

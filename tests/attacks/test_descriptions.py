@@ -138,7 +138,9 @@ def hostile() -> dict[str, Any]:
             "post": {**operation, "requestBody": body, "responses": answer(reference)},
         }
         paths[f"/{text}"] = {"get": {**operation, "responses": OK}}
-    schemes = {text: {"type": "apiKey", "in": "header", "name": text, "description": text} for text in EVIL}
+    schemes: dict[str, Any] = {
+        text: {"type": "apiKey", "in": "header", "name": text, "description": text} for text in EVIL
+    }
     schemes["o"] = {
         "type": "oauth2",
         "flows": {"authorizationCode": {"authorizationUrl": EVIL[0], "tokenUrl": EVIL[1], "scopes": {EVIL[0]: ""}}},

@@ -143,9 +143,13 @@ local function commit(terms, level, cost, at)
     end
   end
   if level[ENDS] > 0 then count(terms, level, cost, at, margin) end
+  if level[PACE] > 0 then
+    local idle = math.max(at - level[LAST] - level[PACE], 0)
+    local quicker = 1 - 5e-6 * (level[TOTAL] - level[COUNTED]) - idle / 300
+    level[PACE] = (quicker > 0 and level[PACE] > 0.001) and level[PACE] * quicker or 0
+  end
   level[TOTAL] = level[TOTAL] + cost
   level[LAST] = math.max(level[LAST], at)
-  level[PACE] = level[PACE] > 0.001 and level[PACE] * 0.99 or 0
   return opened and 1 or 0
 end
 

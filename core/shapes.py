@@ -34,7 +34,20 @@ class Problem:
 
 
 _SUSPECT = frozenset(
-    {"errors", "error", "ok", "success", "isSuccess", "status", "hasErrors", "faultcode", "fault", "code", "errcode"}
+    {
+        "errors",
+        "error",
+        "ok",
+        "success",
+        "isSuccess",
+        "status",
+        "hasErrors",
+        "faultcode",
+        "fault",
+        "code",
+        "errcode",
+        "error_code",
+    }
 )
 _SAID = ("error", "errors", "message", "code", "description", "error_message", "reason", "msg", "errmsg")
 _GRPC = (
@@ -101,7 +114,8 @@ def _worded(data: Mapping[str, Any]) -> bool:
     if status in ("error", "fail") and data.keys() <= _ENVELOPE | {"status", "error", "errors"}:
         return True
     if isinstance(data.get("error_message"), str) and data["error_message"]:
-        return isinstance(status, str) and status.isupper() and status not in ("OK", "SUCCESS")
+        stated = isinstance(status, str) and status.isupper() and status not in ("OK", "SUCCESS")
+        return stated or bool(data.get("error_code"))
     number = data.get("errcode")
     return isinstance(number, int) and number != 0 and isinstance(data.get("errmsg"), str)
 
@@ -112,6 +126,7 @@ def _http(data: Mapping[str, Any]) -> int:
     for value in (
         data.get("error_code"),
         data.get("statusCode"),
+        data.get("status_code"),
         data.get("code"),
         inner.get("code"),
         data.get("status"),

@@ -110,6 +110,10 @@ _LIMIT = re.compile(
     r"|request trigger frequency limit",
     re.IGNORECASE,
 )
+_SHORT = re.compile(
+    r"\blimit per (?:second|minute)\b|\bper[- ](?:second|minute) (?:rate )?limit|\bhourly\b[^.]{0,40}\bexceeded",
+    re.IGNORECASE,
+)
 _QUOTA = re.compile(
     r"\b(?:daily|monthly|weekly|per[- ]day|plan|billing|credits?|subscription|storage)\b[^.]{0,60}"
     r"\b(?:exceeded|exhausted|reached|used up|depleted)"
@@ -166,6 +170,7 @@ def _may_say(code: Code, word: str, status: int, fault: bool) -> bool:
 
 
 _IMPLIED: tuple[tuple[re.Pattern[str], Code, tuple[int, ...]], ...] = (
+    (_SHORT, Code.RATE_LIMITED, ()),
     (_QUOTA, Code.QUOTA_EXHAUSTED, ()),
     (_LIMIT, Code.RATE_LIMITED, ()),
     (_FAULT, Code.TRANSIENT, (200,)),

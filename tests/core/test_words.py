@@ -54,6 +54,8 @@ def test_the_first_known_word_counts() -> None:
         (403, "Too many requests", Code.RATE_LIMITED),
         (429, "Too many requests", None),
         (400, "Rate exceeded", Code.RATE_LIMITED),
+        (403, "You have exceeded the rate limit per second for your plan", Code.RATE_LIMITED),
+        (400, "The maximum number of hourly API invocations has been exceeded.", Code.RATE_LIMITED),
         (200, "Too many requests, try again", Code.RATE_LIMITED),
         (400, "Error validating access token: session has expired on Friday", Code.AUTH_EXPIRED),
         (403, "The security token included in the request is expired", Code.AUTH_EXPIRED),

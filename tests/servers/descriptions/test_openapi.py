@@ -48,8 +48,8 @@ SIZE = {"name": "limit", "in": "query", "schema": {"type": "integer"}}
 
 def shop(**more: Any) -> dict[str, Any]:
     """A small API with one of everything."""
-    item = {"name": "ticket_id", "in": "path", "required": True, "schema": {"type": "integer"}}
-    body = {
+    item: dict[str, Any] = {"name": "ticket_id", "in": "path", "required": True, "schema": {"type": "integer"}}
+    body: dict[str, Any] = {
         "type": "object",
         "required": ["title"],
         "properties": {
@@ -69,8 +69,8 @@ def shop(**more: Any) -> dict[str, Any]:
         {"name": "page[size]", "in": "query", "schema": {"type": "integer"}},
         {"name": "cursor", "in": "query", "schema": {"type": "string"}},
     ]
-    page = {"type": "object", "properties": {"data": LIST, "next_cursor": {"type": "string"}}}
-    paths = {
+    page: dict[str, Any] = {"type": "object", "properties": {"data": LIST, "next_cursor": {"type": "string"}}}
+    paths: dict[str, Any] = {
         "/tickets": {
             "get": {"operationId": "listTickets", "tags": ["Tickets"], "parameters": query, "responses": answer(page)},
             "post": {
@@ -87,7 +87,7 @@ def shop(**more: Any) -> dict[str, Any]:
             "delete": {"operationId": "deleteTicket", "responses": {"204": {"description": "gone"}}},
         },
     }
-    schemes = {"token": {"type": "http", "scheme": "bearer"}}
+    schemes: dict[str, Any] = {"token": {"type": "http", "scheme": "bearer"}}
     return document(paths, components={"schemas": {"Ticket": TICKET}, "securitySchemes": schemes}, **more)
 
 
@@ -116,11 +116,17 @@ def api_of(connector: Connector, effect: Effect) -> Api:
 async def sent(connector: Connector, tool: str, reply: Any, **arguments: Any) -> tuple[httpx.Request, Any]:
     """The request that a tool makes, and what it returns."""
     chosen = connector.tools[tool]
+    requests: list[httpx.Request] = []
+
+    def replied(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=reply)
+
     with respx.mock(assert_all_called=False) as router:
-        router.route().mock(return_value=httpx.Response(200, json=reply))
+        router.route().mock(side_effect=replied)
         typed = chosen.signature.check(arguments)
         result = await chosen.function(api_of(connector, chosen.effect), **typed)
-        return router.calls[0].request, chosen.signature.structured(result)
+    return requests[0], chosen.signature.structured(result)
 
 
 @pytest.fixture(params=["served", "written"])
@@ -231,7 +237,7 @@ def test_what_is_written_passes(checks: list[list[str]], tmp_path: Path) -> None
 def test_the_ways_of_paging_are_recognised(
     parameters: list[Any], schema: Mapping[str, Any], headers: Mapping[str, Any], expected: Any
 ) -> None:
-    operation = {"parameters": parameters, "responses": answer(schema, headers=headers)}
+    operation: dict[str, Any] = {"parameters": parameters, "responses": answer(schema, headers=headers)}
     found = read(document({"/tickets": {"get": operation}}, components={"schemas": {"Ticket": TICKET}}))
     paginator = found.offers["list_tickets"].plan.pages
     if expected is None:
@@ -279,7 +285,7 @@ def test_the_ways_of_authenticating_are_recognised(scheme: Mapping[str, Any], ex
 
 def test_a_scheme_that_we_do_not_have_is_noted_and_the_operator_may_say_another() -> None:
     cookie = {"it": {"type": "apiKey", "in": "cookie", "name": "sid"}}
-    root = document({"/a": {"get": {"responses": OK}}}, components={"securitySchemes": cookie})
+    root: dict[str, Any] = document({"/a": {"get": {"responses": OK}}}, components={"securitySchemes": cookie})
     found = read(root)
     assert found.schemes == ()
     assert "neither in a header nor in the query" in found.notes[0]
@@ -289,15 +295,17 @@ def test_a_scheme_that_we_do_not_have_is_noted_and_the_operator_may_say_another(
 
 
 def test_the_scopes_of_an_operation_are_those_of_its_tool() -> None:
-    flows = {"authorizationCode": {"authorizationUrl": "/a", "tokenUrl": "/t", "scopes": {"read:x": ""}}}
-    operation = {"security": [{"it": ["read:x"]}], "responses": OK}
-    schemes = {"it": {"type": "oauth2", "flows": flows}}
+    flows: dict[str, Any] = {
+        "authorizationCode": {"authorizationUrl": "/a", "tokenUrl": "/t", "scopes": {"read:x": ""}}
+    }
+    operation: dict[str, Any] = {"security": [{"it": ["read:x"]}], "responses": OK}
+    schemes: dict[str, Any] = {"it": {"type": "oauth2", "flows": flows}}
     found = read(document({"/a": {"get": operation}}, components={"securitySchemes": schemes}))
     assert connector_of(found).tools["get_a"].scopes == ("read:x",)
 
 
 def test_swagger_2_is_read_too() -> None:
-    root = {
+    root: dict[str, Any] = {
         "swagger": "2.0",
         "info": {"title": "Pets"},
         "host": "pets.test",
@@ -338,12 +346,14 @@ def test_swagger_2_is_read_too() -> None:
 
 
 def test_addresses_differ_from_account_to_account_where_the_description_says_so() -> None:
-    server = {
+    server: dict[str, Any] = {
         "url": "https://your-domain.api.test/{region}",
         "variables": {"region": {"default": "eu", "enum": ["eu"]}},
     }
-    schemes = {"it": {"type": "http", "scheme": "bearer"}}
-    root = document({"/a": {"get": {"responses": OK}}}, components={"securitySchemes": schemes}, servers=[server])
+    schemes: dict[str, Any] = {"it": {"type": "http", "scheme": "bearer"}}
+    root: dict[str, Any] = document(
+        {"/a": {"get": {"responses": OK}}}, components={"securitySchemes": schemes}, servers=[server]
+    )
     found = read(root)
     assert found.base_url == "https://{your_domain}.api.test/eu"
     assert list(getattr(found.schemes[0], "variables", {})) == ["your_domain"]
@@ -352,7 +362,7 @@ def test_addresses_differ_from_account_to_account_where_the_description_says_so(
 
 def test_what_is_destructive_needs_a_preview_and_takes_only_its_path() -> None:
     item = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
-    paths = {
+    paths: dict[str, Any] = {
         "/a/{id}": {
             "parameters": item,
             "get": {"parameters": [{"name": "fields", "in": "query"}], "responses": OK},
@@ -380,12 +390,15 @@ def test_what_is_destructive_needs_a_preview_and_takes_only_its_path() -> None:
 
 
 def test_what_no_tool_can_do_is_left_out_with_the_reason() -> None:
-    upload = {"requestBody": {"required": True, "content": {"multipart/form-data": {}}}, "responses": OK}
-    odd = {
+    upload: dict[str, Any] = {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {}}},
+        "responses": OK,
+    }
+    odd: dict[str, Any] = {
         "parameters": [{"name": "filter", "in": "query", "required": True, "schema": {"type": "object"}}],
         "responses": OK,
     }
-    paths = {
+    paths: dict[str, Any] = {
         "/upload": {"post": upload},
         "/pdf": {"get": {"responses": {"200": {"content": {"application/pdf": {}}}}}},
         "/odd": {"get": odd},
@@ -404,9 +417,16 @@ def test_what_no_tool_can_do_is_left_out_with_the_reason() -> None:
 
 
 def test_the_version_and_the_errors_are_recognised() -> None:
-    problem = {"properties": {"error": {"properties": {"message": {"type": "string"}, "code": {"type": "string"}}}}}
-    version = {"name": "Api-Version", "in": "header", "required": True, "schema": {"enum": ["2026-01-01"]}}
-    wrong = {"description": "no", "content": {"application/json": {"schema": problem}}}
+    problem: dict[str, Any] = {
+        "properties": {"error": {"properties": {"message": {"type": "string"}, "code": {"type": "string"}}}}
+    }
+    version: dict[str, Any] = {
+        "name": "Api-Version",
+        "in": "header",
+        "required": True,
+        "schema": {"enum": ["2026-01-01"]},
+    }
+    wrong: dict[str, Any] = {"description": "no", "content": {"application/json": {"schema": problem}}}
     found = read(document({"/a": {"get": {"parameters": [version], "responses": {**OK, "400": wrong}}}}))
     assert found.version is not None
     assert (found.version.value, found.version.header) == ("2026-01-01", "Api-Version")
@@ -447,7 +467,7 @@ def test_names_are_made_of_paths_where_operations_have_none(method: str, path: s
 
 def test_long_texts_cost_nothing() -> None:
     long = "Word " * 100
-    parameter = {"name": "state", "in": "query", "description": long, "example": "sk_live_secret"}
+    parameter: dict[str, Any] = {"name": "state", "in": "query", "description": long, "example": "sk_live_secret"}
     found = read(document({"/a": {"get": {"description": long, "parameters": [parameter], "responses": OK}}}))
     tool = connector_of(found).tools["get_a"]
     assert len(tool.description) <= 105

@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class OwnPostgres:
 
 
 @contextmanager
-def own_postgres(bin_folder: Path) -> Iterator[OwnPostgres]:
+def own_postgres(bin_folder: Path) -> Generator[OwnPostgres]:
     """A fresh cluster in a folder of its own, gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         if os.geteuid() == 0:

@@ -86,9 +86,11 @@ async def test_an_issue_is_found_by_its_mark(
     sent = lost(posted)
     listing = api_github.get(f"{REPO}/issues")
     other = issue(number=6, body="by somebody <!-- clew-of-another -->")
-    listing.side_effect = lambda request: httpx.Response(
-        200, json=[other, issue(body=json.loads(sent())["body"])] if there else [other]
-    )
+
+    def listed(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=[other, issue(body=json.loads(sent())["body"])] if there else [other])
+
+    listing.side_effect = listed
     api_github.get(f"{REPO}/issues/7").respond(json=issue())
     await ended(tool("create_issue", title="t"), there, journal)
     assert posted.call_count == 1
@@ -100,10 +102,11 @@ async def test_a_comment_is_found_by_its_mark(
 ) -> None:
     posted = api_github.post(f"{REPO}/issues/7/comments")
     sent = lost(posted)
-    api_github.get(f"{REPO}/issues/7/comments").side_effect = lambda request: httpx.Response(
-        200,
-        json=[{"id": 3, "html_url": "https://github.com/c/3", "body": json.loads(sent())["body"] if there else "x"}],
-    )
+
+    def listed(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=[{**line, "body": json.loads(sent())["body"] if there else "x"}])
+
+    api_github.get(f"{REPO}/issues/7/comments").side_effect = listed
     await ended(tool("add_comment", number=7, body="hello"), there, journal)
     assert posted.call_count == 1
 

@@ -102,6 +102,7 @@ async def test_a_comment_is_found_by_its_mark(
 ) -> None:
     posted = api_github.post(f"{REPO}/issues/7/comments")
     sent = lost(posted)
+    line = {"id": 3, "html_url": "https://github.com/c/3"}
 
     def listed(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json=[{**line, "body": json.loads(sent())["body"] if there else "x"}])

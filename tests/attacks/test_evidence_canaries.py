@@ -127,27 +127,25 @@ async def test_canaries_reach_no_page_of_the_console_but_the_approval_that_shows
     await store.database.execute("UPDATE writes SET state = 'unknown'")
     here = Connection(LOCAL_TENANT, "acme", "main")
     carried = json.dumps([TOKEN, *PERSONAL])
-    async with open_desk(watched.runtime.settings, watched.runtime) as desk, browser(desk) as person:
+    async with open_desk(watched.runtime.settings, watched.runtime) as desk, browser(desk) as ada:
         await desk.inbox.store([Incoming(here, ("1",), "contact.changed", carried, reference="con_000001")])
         about = question(
             arguments={"contact_id": "con_000001", "text": " ".join(PERSONAL), "client_secret": TOKEN},
             preview={"name": PERSONAL[0], "access_token": TOKEN, "deep": [{"password": TOKEN}]},
         )
         waits = await asked(desk, about)
-        await person.enter()
-        pages = [
-            await person.get(f"/console/{name}") for name in ("connections", "limits", "events", "writes", "stats")
-        ]
-        pages += [await person.get("/console/approvals"), await person.get("/console/audit")]
-        pages += [await person.get(f"/console/writes/{row.id}") for row in await store.journal.rows()]
+        await ada.enter()
+        pages = [await ada.get(f"/console/{name}") for name in ("connections", "limits", "events", "writes", "stats")]
+        pages += [await ada.get("/console/approvals"), await ada.get("/console/audit")]
+        pages += [await ada.get(f"/console/writes/{row.id}") for row in await store.journal.rows()]
         records = [record async for record in after(store.database, Filter())]
-        pages += [await person.get(f"/console/audit/{record['reference']}") for record in records]
+        pages += [await ada.get(f"/console/audit/{record['reference']}") for record in records]
         assert len(pages) >= 15
         assert {page.status_code for page in pages} == {200}
         everything = "".join(page.text for page in pages)
         for canary in (TOKEN, *PERSONAL):
             assert canary not in everything, f"{canary} got out"
-        own = [await person.get(f"/console/approvals/{waits.id}{way}") for way in ("", "/edit")]
+        own = [await ada.get(f"/console/approvals/{waits.id}{way}") for way in ("", "/edit")]
         assert PERSONAL[0] in own[0].text, "the person who decides must see what it is about"
         assert TOKEN not in own[0].text + own[1].text
 

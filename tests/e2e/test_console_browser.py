@@ -237,7 +237,7 @@ async def test_nobody_gets_a_link_without_a_terminal(environment: dict[str, str]
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         output, talk = await process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert output == b""
     assert b"terminal" in talk
 

@@ -36,7 +36,6 @@ from clew.servers.telemetry import Figures, Spans, Telemetry
 from .console_world import asked, browser, question
 
 pytestmark = pytest.mark.anyio
-FREE = Policy(writes=Decision.ALLOW)
 ACME = "https://api.acme.example"
 TOKEN = "canary-" + "".join(chr(97 + n % 26) for n in range(30))
 PERSONAL = ("Canarina", "canary@person.example", "+49 30 555 0199", "Feather Street 12")
@@ -76,7 +75,8 @@ class Watched:
 @pytest.fixture
 async def watched(tmp_path: Any) -> AsyncGenerator[Watched]:
     connectors = {"acme": ConnectorSettings(base_url="https://api.acme.example")}
-    settings = Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, policy=FREE)
+    policy = Policy(writes=Decision.ALLOW)
+    settings = Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, policy=policy)
     async with Runtime.open(settings, ["acme"]) as runtime:
         await set_token(
             runtime.vault, Connection(LOCAL_TENANT, "acme", "main"), Bearer(), {"token": Secret(TOKEN)}, origin=ACME
@@ -105,6 +105,7 @@ async def test_canaries_reach_no_channel(watched: Watched) -> None:
                     await client.call_tool(
                         "create_ticket", {"subject": f"{person} {TOKEN}", "contact_id": "con_000001"}
                     )
+            assert provider.calls.call_count >= 2 * len(PERSONAL)  # searches, and writes that really left
         everything = await watched.everything() + said.getvalue()
     finally:
         logging.getLogger().removeHandler(handler)

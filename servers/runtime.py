@@ -36,6 +36,7 @@ from clew.core.joining import Joining
 from clew.core.limiter import Limiter
 from clew.core.policy import Decision, Policy, Ruling
 from clew.core.pool import Client, SlotTransport
+from clew.core.rates import open_rates
 from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
@@ -283,7 +284,8 @@ class Runtime:
 
 
 async def _consent(policy: Policy, store: Store) -> Consent:
-    return Consent(policy, await open_approvals(store.database, store.sealer))
+    approvals = await open_approvals(store.database, store.sealer)
+    return Consent(policy, approvals, rates=await open_rates(store.database))
 
 
 def _event_tools(

@@ -129,7 +129,9 @@ class Story:
             }
             result = await server.ask("mcpServer/tool/call", call, answer=action)
         expect("id: con_000004" in server.asked, server.asked or result)
-        code = ((result.get("structuredContent") or {}).get("error") or {}).get("code", "ok")
+        structured: dict[str, Any] = result.get("structuredContent") or {}
+        error: dict[str, str] = structured.get("error") or {}
+        code = error.get("code", "ok")
         same({"accept": "ok", "decline": "denied", "cancel": "approval_required"}[action], code)
         return f"the question was shown, {code}"
 

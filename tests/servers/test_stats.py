@@ -86,7 +86,7 @@ def test_names_from_outside_cannot_break_the_page() -> None:
 
 def test_every_figure_of_an_example_computed_by_hand() -> None:
     """Two tasks and a call outside, eight calls and two questions; what must come out stands beside each figure."""
-    ones = {"tokens_in": 100_000, "tokens_out": 200_000, "units": {"requests": 1.0}}
+    ones: dict[str, Any] = {"tokens_in": 100_000, "tokens_out": 200_000, "units": {"requests": 1.0}}
     found = stats(
         # Task a: three calls, of which the second is asked about and answered 30 s later; it succeeds.
         record(0, task="a", tool="read", effect="read", outcome="not_applied", **ones),

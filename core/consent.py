@@ -59,6 +59,8 @@ class Consent:
         """
         ruling, preview = await self._judged(call)
         if ruling.decision is not Decision.ASK or self._agreed_before(call, ruling):
+            if getattr(call.host, "refused", False):
+                raise DeniedError(f"a person declined {call.tool.name}; nothing was changed.")
             return
         if await ended():
             call.settled = True

@@ -11,7 +11,7 @@ from mcp import Client, MCPError, types
 from clew.auth.connections import set_token
 from clew.auth.schemes import Bearer
 from clew.core.connection import LOCAL_TENANT, Connection
-from clew.core.policy import Decision, Policy
+from clew.core.policy import Decision, Policy, PolicyRule, Rate
 from clew.core.secret import Secret
 from clew.servers.mcp import build_server
 from clew.servers.runtime import Runtime
@@ -183,3 +183,22 @@ async def test_a_yes_for_one_account_does_not_open_another_even_under_one_key(
     assert isinstance(result, types.InputRequiredResult), "the person of the other account must be asked"
     assert "acme (other)" in result.model_dump_json()
     assert deletions(sandbox) == 0
+
+
+async def test_a_no_stays_a_no_when_the_rule_that_asked_no_longer_applies(runtime: Runtime, sandbox: Sandbox) -> None:
+    often = PolicyRule(name="often", then=Decision.ASK, tool="create_ticket", above=Rate(1, 60))
+    consent = runtime.walk.consenting
+    consent.policy = Policy(writes=Decision.ALLOW, rules=(often,))
+    no: types.InputResponses = {"approve": types.ElicitResult(action="decline")}
+    tickets = [{"contact_id": "con_000001", "subject": name, "body": "x"} for name in ("one", "two")]
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        assert not (await client.call_tool("create_ticket", tickets[0])).is_error
+        asked = await client.session.call_tool("create_ticket", tickets[1], allow_input_required=True)
+        assert isinstance(asked, types.InputRequiredResult)
+        later = time.time() + 120
+        consent.clock = lambda: later
+        result = await client.session.call_tool(
+            "create_ticket", tickets[1], input_responses=no, request_state=asked.request_state
+        )
+    assert result.structured_content["error"]["code"] == "denied"
+    assert sandbox.state.committed("ticket", "create") == 1

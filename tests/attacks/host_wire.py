@@ -139,6 +139,7 @@ async def raw_host(way: str, installed: Installed) -> AsyncGenerator[Host]:
                 *COMMAND, env=installed.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=2**22,
                 stderr=subprocess.DEVNULL,
             )  # fmt: skip
+            stack.push_async_callback(_end, process)
             host: Host = StdioHost(process)
         else:
             url = await stack.enter_async_context(http_server(installed))
@@ -152,7 +153,9 @@ async def raw_host(way: str, installed: Installed) -> AsyncGenerator[Host]:
         assert (await host.hear())["id"] == 0
         await host.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         yield host
-        if way == "stdio":
-            assert process.stdin is not None
-            process.stdin.close()
-            await process.wait()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    await process.wait()

@@ -202,6 +202,17 @@ class Vault:
         """Remove a record; False when there was none."""
         return bool(await self._database.execute(_DELETE, *_key(connection)))
 
+    async def tenants(self) -> builtins.list[str]:
+        """The tenants that have anything stored; needs no key."""
+        found: builtins.list[str] = []
+        while row := await self._database.fetch_one(
+            "SELECT MIN(tenant) FROM vault_connections WHERE tenant > ?", found[-1] if found else ""
+        ):
+            if row[0] is None:
+                break
+            found.append(row[0])
+        return found
+
     async def list(self, *, tenant: str, connector: str | None = None) -> builtins.list[Summary]:
         """The stored connections of a tenant, by connector and account; needs no key."""
         rows = await self._database.fetch_all(

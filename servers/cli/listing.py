@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def list_connectors(arguments: Namespace) -> int:
     """Every connector, also one that cannot be loaded."""
-    settings = begin()
+    settings = begin(tenant=arguments.tenant)
     stored = _stored(settings)
     known = indexed()
     entries = [

@@ -6,7 +6,7 @@ from clew import __version__
 from clew.servers.cli.audit_commands import add_audit
 from clew.servers.cli.auth_commands import add_auth
 from clew.servers.cli.consent_commands import add_consent
-from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
+from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name, tenant
 from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
 
@@ -40,6 +40,7 @@ def _add_catalog(commands: Commands) -> None:
     listed = add(
         commands, "list", "listing:list_connectors", "list the connectors, their tools and their accounts", "clew list"
     )
+    tenant(listed)
     listed.add_argument("--all", action="store_true", help="also those that have only facts yet, and no tools")
     show = add(commands, "show", "catalog:show_connector", "show what a connector lets an agent do", "clew show github")
     name(show, "a connector, or a Python file that defines one")

@@ -244,7 +244,7 @@ class Approvals:
         facts = {
             "description": question.description, "arguments": dict(question.arguments),
             "preview": dict(question.preview), "identity": question.identity, "schema": question.schema,
-            "because": question.because,
+            "because": question.because, "stated": question.stated,
             "edit": {"arguments": dict(edit.arguments), "digest": edit.digest} if edit else None,
         }  # fmt: skip
         data = json.dumps(facts, default=str).encode()
@@ -270,7 +270,7 @@ class Approvals:
         facts = json.loads(await self._sealer.open(bytes(row[14]), tenant=tenant, label=f"approval {id}"))
         question = Question(
             tool, facts["description"], Connection(tenant, connector, account), facts["arguments"], facts["preview"],
-            facts["identity"], facts["schema"], facts["because"],
+            facts["identity"], facts["schema"], facts["because"], facts.get("stated", ""),
         )  # fmt: skip
         edit = Edit(**facts["edit"]) if facts["edit"] else None
         now = State(state)

@@ -262,8 +262,15 @@ async def ask_about(call: "Call", ruling: Ruling, preview: Mapping[str, Any] | N
     schema = hashlib.sha256(json.dumps(tool.signature.input_schema, sort_keys=True).encode()).hexdigest()[:16]
     because = ruling.because if ruling.rule is not None or ruling.once is Once.SESSION else ""
     return Question(
-        tool.name, tool.description, call.connection, plain_arguments(call), shown, call.identity, schema, because
-    )
+        tool.name, tool.description, call.connection, plain_arguments(call), shown, call.identity, schema, because,
+        _stated(call),
+    )  # fmt: skip
+
+
+def _stated(call: "Call") -> str:
+    """The agent's own words about the call, where the policy wants them."""
+    sure = "" if call.confidence is None else f"{call.confidence:.0%} sure"
+    return ": ".join(filter(None, (sure, call.reason)))
 
 
 def _session(call: "Call") -> tuple[str, str]:

@@ -39,8 +39,10 @@ class Events:
     begin at one event. `type` is its kind, else the delivery's own; `action` is added to it after a dot. `id` tells
     events of one delivery apart. `reference` is the provider's id of what it is about, the first path that is there;
     `order` what has to be processed in sequence, else the reference. `occurred` is when it happened: seconds or
-    milliseconds since 1970, or ISO 8601. `object` leads to the thing itself in the shape that the tools return.
-    `states` says what each type means.
+    milliseconds since 1970, or ISO 8601. `reference_pattern` is a pattern whose first group is the reference, where
+    more stands around it. `marker` is where an event repeats the key or the mark of the write that caused it: by it the
+    write is found whose answer was lost. `recipient` is who an event is about, where one write has several. `object`
+    leads to the thing itself in the shape that the tools return. `states` says what each type means.
     """
 
     items: str = ""
@@ -48,6 +50,9 @@ class Events:
     action: str = ""
     id: str = ""
     reference: str | tuple[str, ...] = ()
+    reference_pattern: str = ""
+    marker: str | tuple[str, ...] = ()
+    recipient: str = ""
     order: str = ""
     occurred: str = ""
     object: str = ""
@@ -56,6 +61,9 @@ class Events:
     def __post_init__(self) -> None:
         for path in filter(None, (self.items, self.type, self.action, self.id, *self._references, self.order)):
             steps(path)
+        for path in filter(None, (*_several(self.marker), self.recipient)):
+            steps(path)
+        _check_pattern(self.reference_pattern)
         for path in filter(None, (self.occurred, self.object)):
             steps(path)
         unknown = set(self.states.values()) - {*DELIVERY, *PAYMENT}
@@ -64,7 +72,16 @@ class Events:
 
     @property
     def _references(self) -> tuple[str, ...]:
-        return (self.reference,) if isinstance(self.reference, str) and self.reference else tuple(self.reference)
+        return _several(self.reference)
+
+    def marks(self, payload: str) -> list[str]:
+        """What of a stored payload may be the key or the mark of a write."""
+        data = json.loads(payload) if self.marker else None
+        return [found for path in _several(self.marker) if (found := _text(data, path))]
+
+    def party(self, payload: str) -> str:
+        """Who a stored payload is about; empty where nobody is named."""
+        return _text(json.loads(payload), self.recipient).lower() if self.recipient else ""
 
     def read(self, connection: Connection, event: Event) -> list[Incoming]:
         """The events of a verified delivery, ready to be stored. What is not where it should be is left empty."""
@@ -78,6 +95,8 @@ class Events:
         kind = _text(item, self.type) or clean(event.type or "") or "event"
         action = _text(item, self.action)
         reference = next(filter(None, (_text(item, path) for path in self._references)), "")
+        trimmed = re.match(self.reference_pattern, reference) if self.reference_pattern else None
+        reference = trimmed[1] if trimmed else reference
         payload = item if item is not None else {"body": event.body.decode("utf-8", "replace")}
         name = f"{kind}.{action}" if action else kind
         return Incoming(
@@ -91,6 +110,18 @@ class Events:
             occurred_at=_moment(look(item, self.occurred)) if self.occurred else event.signed_at,
             remembered=_remembered(event),
         )
+
+
+def _several(paths: str | tuple[str, ...]) -> tuple[str, ...]:
+    return ((paths,) if paths else ()) if isinstance(paths, str) else paths
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        if pattern and re.compile(pattern).groups != 1:
+            raise ConfigurationError(f"the pattern {pattern!r} of a reference needs one group.")
+    except re.error as error:
+        raise ConfigurationError(f"the pattern {pattern!r} of a reference does not compile: {error}.") from None
 
 
 def _keys(event: Event, own: str, number: int | None) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from clew.core.errors import OutcomeUnknownError, TransientError
 from clew.core.presence import Presence
 from clew.core.sealer import Sealer
 
+_OPEN = "(pending IS NOT NULL OR state IN ('sent', 'unknown'))"
 STEPS = (
     """CREATE TABLE writes (
         id TEXT PRIMARY KEY, tenant TEXT NOT NULL, connector TEXT NOT NULL, account TEXT NOT NULL, tool TEXT NOT NULL,
@@ -41,6 +42,7 @@ STEPS = (
     "CREATE INDEX writes_same ON writes (tenant, connector, account, tool, fingerprint, created_at)",
     "CREATE INDEX writes_by_state ON writes (state, created_at)",
     "CREATE INDEX writes_by_reference ON writes (connector, reference)",
+    f"CREATE INDEX writes_open ON writes (connector, created_at) WHERE {_OPEN}",
 )
 
 LEASE_SECONDS = 15.0
@@ -270,6 +272,23 @@ class Journal:
             ("SELECT 1 FROM writes WHERE id = ? AND owner = ?", (row.id, owner)),
         )
         return bool(done[1].rows)
+
+    async def amend(self, row: Write, *, state: State, answer: Mapping[str, Any]) -> bool:
+        """Replace the end that an event gave a write by what a later one says. False when the row has changed."""
+        return await self._complete(row, state, answer, "event")
+
+    async def open_writes(self, connection: Connection, *, since: float = 0.0, limit: int = 500) -> list[Write]:
+        """The newest writes of a connection whose end is not known, made after `since` (seconds since 1970)."""
+        rows = await self._database.fetch_all(
+            f"{_SELECT}WHERE {_OPEN} AND connector = ? AND created_at > ? AND tenant = ? AND account = ? "
+            "ORDER BY created_at DESC LIMIT ?",
+            connection.connector,
+            since,
+            connection.tenant,
+            connection.account,
+            limit,
+        )
+        return [_write(row) for row in rows]
 
     async def find(self, connector: str, reference: str, *, tenant: str | None = None) -> list[Write]:
         """The writes of a connector with this reference at the provider, the newest first."""

@@ -23,6 +23,7 @@ from clew.core.errors import ConfigurationError
 
 Form = Literal["uuid", "hex"]
 """How a key is written: `6f1c…-…` (36 characters), or 32 characters of 0-9 and a-f."""
+FORMS: tuple[Form, ...] = ("uuid", "hex")
 
 Reader = Callable[..., Awaitable[Any]]
 """`async (api, **arguments) -> result | None`: the result of the write as it stands, None when it is not there."""

@@ -25,7 +25,7 @@ class Payment(BaseModel):
     refunded: Annotated[MaybeMoney, From("latest_charge.amount_refunded", "amount_refunded")] = None
     customer: Text = None
     description: Text = None
-    charge: Annotated[Text, From("latest_charge.id")] = None
+    charge: Annotated[Text, From("latest_charge.id", "latest_charge")] = None
     disputed: Annotated[Flag, From("latest_charge.disputed", "disputed")] = None
     error: Annotated[
         Text,

@@ -14,12 +14,14 @@ from clew.connectors.webhooks.money import STRIPE
 
 from .rules import ERRORS
 
+VERSION = "2026-10-28.endive"
+
 stripe = Connector(
     "stripe",
     title="Stripe",
     base_url="https://api.stripe.com",
     # Without the header an account speaks the version of its first day for ever.
-    version=Version("2026-10-28.endive", header="Stripe-Version"),
+    version=Version(VERSION, header="Stripe-Version"),
     auth=(
         Bearer(help="https://dashboard.stripe.com/apikeys (a restricted key, rk_…, is enough)"),
         # Connect: the token never ends (class A); client_secret is the platform's secret key.

@@ -5,14 +5,13 @@ import json
 import os
 import sqlite3
 import time
-from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from mcp import Client
@@ -115,12 +114,12 @@ ORDERS: dict[str, list[list[str]]] = {
 def test_no_command_that_takes_a_tenant_is_forgotten_here() -> None:
     found: set[str] = set()
 
-    def walk(parser: ArgumentParser, path: str) -> None:
+    def walk(parser: Any, path: str) -> None:
         for action in parser._actions:
-            if isinstance(action, _SubParsersAction):
-                for name, child in action.choices.items():
-                    walk(child, f"{path} {name}".strip())
-            elif "--tenant" in action.option_strings:
+            children: dict[str, Any] = getattr(action, "_name_parser_map", {})
+            for name, child in children.items():
+                walk(child, f"{path} {name}".strip())
+            if "--tenant" in action.option_strings:
                 found.add(path)
 
     walk(build(), "")
@@ -277,7 +276,7 @@ async def test_over_http_the_principal_says_whose(thief: Thief) -> None:
             thief.heard.clear()
             headers = {"x-tenant": tenant} if tenant else {}
             async with (
-                httpx.AsyncClient(headers=headers) as http,
+                httpx2.AsyncClient(headers=headers) as http,
                 Client(streamable_http_client(url, http_client=http)) as client,
             ):
                 result = await client.call_tool("get_contact", {"contact_id": "con_000001"})

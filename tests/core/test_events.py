@@ -127,3 +127,15 @@ def test_foreign_text_is_made_fit_for_every_store() -> None:
 def test_a_declaration_that_cannot_work_is_refused(facts: Any) -> None:
     with pytest.raises(ConfigurationError):
         Events(**facts)
+
+
+def test_a_reference_may_be_a_part_of_what_stands_there() -> None:
+    facts = Events(reference="id", reference_pattern=r"(.+?)\.recvd")
+    ids = [one(facts, {"id": text}).reference for text in ("a.b.recvd-1.0", "other")]
+    assert ids == ["a.b", "other"]
+
+
+@pytest.mark.parametrize("pattern", ["no group", "(two)(groups)", "("])
+def test_a_pattern_that_names_no_reference_is_refused(pattern: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Events(reference="id", reference_pattern=pattern)

@@ -18,6 +18,7 @@ from clew.core.inbox import Inbox, Incoming, StoredEvent, open_inbox
 from clew.core.inbox_work import Worker
 from clew.core.joining import Joining, ending_of
 from clew.core.journal import Ending, Journal, State, Wanted, Write, open_journal
+from clew.core.once import key_of
 
 pytestmark = pytest.mark.anyio
 ENGINES = ["sqlite", "postgres"]
@@ -84,10 +85,9 @@ async def _claimed(journal: Journal, tool: str = "create_payment") -> Write:
 async def arrived(inbox: Inbox, state: str = "succeeded", reference: str = "pay_1", **facts: Any) -> StoredEvent:
     """A stored event about a payment."""
     data = facts.pop("data", {"id": reference, "status": state})
-    await inbox.store([Incoming(
-        facts.pop("connection", WORK), (f"{state} {reference}",), "paid", json.dumps({"data": data}),
-        reference=reference, state=state,
-    )])  # fmt: skip
+    keys, kind = (facts.pop("key", f"{state} {reference}"),), facts.pop("type", "paid")
+    payload, where = json.dumps({"data": data}), facts.pop("connection", WORK)
+    await inbox.store([Incoming(where, keys, kind, payload, reference=reference, state=state)])
     (newest,) = await inbox.list(limit=1)
     return newest
 
@@ -157,6 +157,78 @@ async def test_a_body_without_the_object_keeps_what_the_tool_said(
     assert set((await ended(journal, write))[1]["result"]) == {"confirmed"}
 
 
+mails = Connector(
+    "acme",
+    "http://127.0.0.1",
+    events=Events(marker=("mark", "key"), recipient="to", reference="data.id"),
+)
+
+
+async def test_an_event_that_repeats_a_mark_or_a_key_ends_the_write_whose_answer_was_lost(
+    journal: Journal, inbox: Inbox
+) -> None:
+    joining = Joining(journal, inbox, {"acme": mails})
+    for field, position in (("mark", None), ("key", 0)):
+        row = await _claimed(journal, f"tool_{field}")
+        await journal.finish(row, Ending(state=State.UNKNOWN))
+        text = row.marker if position is None else key_of(row.seed, position, "uuid")
+        event = await arrived(inbox, reference=f"msg_{field}", type="delivered")
+        await joining(event, json.dumps({"mark": "clew-somebody-elses"}))
+        assert (await open_again(journal, row)).state is State.UNKNOWN
+        await joining(event, json.dumps({field: f"({text})" if position is None else text}))
+        assert (await open_again(journal, row)).settled_by == "event"
+
+
+async def open_again(journal: Journal, row: Write) -> Write:
+    found = await journal.get(row.id)
+    assert found is not None
+    return found
+
+
+async def test_the_ends_at_several_recipients_add_up_in_any_order(journal: Journal, inbox: Inbox) -> None:
+    joining = Joining(journal, inbox, {"acme": mails})
+    write = await open_write(journal, pending="accepted", result={"id": "pay_1"})
+    told = [("delivered", "Ann"), ("bounced", "bob"), ("delivered", "bob"), ("cancelled", "bob"), ("delivered", "cy")]
+    for number, (state, who) in enumerate(told):
+        event = await arrived(inbox, state, key=f"{number}")
+        for _ in range(2):
+            await joining(event, json.dumps({"to": who}))
+    _, answer = await ended(journal, write)
+    confirmed = answer["result"]["confirmed"]
+    assert confirmed["state"] == "bounced"
+    assert confirmed["recipients"] == {"ann": "delivered", "bob": "bounced", "cy": "delivered"}
+
+
+async def test_what_failed_and_happened_after_all_is_done(journal: Journal, inbox: Inbox, joining: Joining) -> None:
+    write = await open_write(journal)
+    for state in ("failed", "succeeded"):
+        await joining(await arrived(inbox, state, key=state), "{}")
+    state, answer = await ended(journal, write)
+    assert (state, answer["result"]["confirmed"]["state"]) == (State.APPLIED, "succeeded")
+
+
+async def test_two_workers_end_a_write_once(journal: Journal, inbox: Inbox, joining: Joining) -> None:
+    stale = await open_write(journal)
+    event = await arrived(inbox)
+    await joining(event, "{}")
+
+    async def find(connector: str, reference: str, *, tenant: str | None = None) -> list[Write]:
+        return [stale]
+
+    with pytest.MonkeyPatch.context() as patch:  # as the other worker saw it the moment before
+        patch.setattr(journal, "find", find)
+        await joining(event, "{}")
+    assert (await ended(journal, stale))[0] is State.APPLIED
+
+
+async def test_what_a_call_ended_itself_is_not_an_events_to_change(
+    journal: Journal, inbox: Inbox, joining: Joining
+) -> None:
+    write = await open_write(journal, pending=None, result={"id": "pay_1"})
+    await joining(await arrived(inbox), "{}")
+    assert (await ended(journal, write))[1] == {"result": {"id": "pay_1"}}
+
+
 async def test_what_is_no_end_or_about_something_else_changes_nothing(
     journal: Journal, inbox: Inbox, joining: Joining
 ) -> None:
@@ -177,7 +249,8 @@ async def test_an_event_waits_while_a_call_holds_its_write(journal: Journal, inb
     held = await journal.take(write, State.SENT)
     assert held is not None
     event = await arrived(inbox)
-    await joining(event, "{}")  # the call will look itself when it leaves the write open again
+    with pytest.raises(TransientError):  # it comes again: the call may settle it itself, or die
+        await joining(event, "{}")
     await journal.finish(held, Ending(state=State.APPLIED, reference="pay_1", pending="action_required"))
     stale = await journal.get(write.id)
     assert stale is not None

@@ -5,6 +5,7 @@ A 202 says that a message is queued. What became of it comes by event webhook, a
 the Email Activity add-on.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -12,8 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from clew import Api, Bearer, Connector, ErrorMap, From, NumberPages, Page, Reset, Rule, errors, mail, once
-
-from .webhooks.mail import SENDGRID
+from clew.connectors.webhooks.mail import SENDGRID
 
 ERRORS = ErrorMap(
     message=("errors[0].message", "message", "error"),
@@ -63,6 +63,10 @@ FOLLOW_UP = (
     "Accepted is not delivered: bounces come minutes to days later. get_message_status with this message_id tells what "
     "became of it."
 )
+MARK = "clew"
+"""The custom argument that a message's events repeat: by it they find the call that sent it."""
+MESSAGE = r"(.+?)\.(?:filter|recvd)[A-Za-z0-9]*[.-]"
+"""The id of the acceptance in the id that events have. https://www.twilio.com/docs/sendgrid (event webhook) (memory)"""
 
 
 class Mail(BaseModel):
@@ -190,7 +194,21 @@ async def preview_email(
     return _checked(locals())
 
 
-@sendgrid.write(toolset="sending")
+async def find_sent(api: Api, marker: str) -> Queued:
+    """The message with our mark, in Email Activity. That it is not there yet proves nothing (`TransientError`).
+
+    The filter is that of docs.sendgrid.com, "Filter by unique arguments": (memory).
+    """
+    query: dict[str, str | int] = {"query": f"unique_args['{MARK}'] = \"{marker}\"", "limit": 1}
+    found = (await api.get("/messages", query=query, into=Sightings)).messages
+    if not found:
+        raise errors.TransientError("Email Activity does not know the message yet; it may still be on its way.")
+    whole = found[0].message_id
+    named = re.match(MESSAGE, whole)
+    return Queued(message_id=named[1] if named else whole)
+
+
+@sendgrid.write(toolset="sending", once=once.Marker(field=f"custom_args.{MARK}"), verify=once.Look(find_sent, tries=1))
 async def send_email(
     api: Api,
     sender: Sender,
@@ -235,7 +253,7 @@ def always(arguments: Mapping[str, Any]) -> bool:
     return True
 
 
-_STATES: Mapping[str, mail.State] = {
+STATES: Mapping[str, mail.State] = {
     "processed": mail.State.ACCEPTED,
     "processing": mail.State.ACCEPTED,
     "deferred": mail.State.DEFERRED,
@@ -267,7 +285,7 @@ def outcome_of(event: Mapping[str, Any]) -> mail.Recipient | None:
 
     A `bounce` whose `type` is `blocked` leaves the address good: the message or its sender was not welcome.
     """
-    state, address = _STATES.get(str(event.get("event"))), str(event.get("email") or "")
+    state, address = STATES.get(str(event.get("event"))), str(event.get("email") or "")
     if state is None or not address:
         return None
     why = str(event.get("reason") or event.get("response") or "")
@@ -306,7 +324,7 @@ async def get_message_status(
 
 
 def _standing(seen: Sighting) -> Standing:
-    state = _STATES.get(seen.status)
+    state = STATES.get(seen.status)
     if state is None:
         raise errors.ContractChangedError(
             f"sendgrid names a state that this connector does not know: {seen.status!r:.40}."

@@ -1,7 +1,7 @@
 """A server on loopback that takes whatever it is given."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -34,7 +34,7 @@ class Thief:
 
 
 @contextmanager
-def listening() -> Iterator[Thief]:
+def listening() -> Generator[Thief]:
     """Run one."""
     made = Thief()
     thread = threading.Thread(target=made.server.serve_forever, args=(0.01,), daemon=True)

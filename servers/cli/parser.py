@@ -9,6 +9,7 @@ from clew.servers.cli.check_commands import add_check
 from clew.servers.cli.consent_commands import add_consent
 from clew.servers.cli.console_commands import add_console
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name, tenant
+from clew.servers.cli.install_commands import add_install
 from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
 
@@ -28,6 +29,7 @@ def build() -> Parser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=Parser)
     _add_catalog(commands)
     _add_serving(commands)
+    add_install(commands)
     add_auth(commands)
     add_audit(commands)
     add_writes(commands)
@@ -48,6 +50,7 @@ def _add_catalog(commands: Commands) -> None:
     listed.add_argument("--all", action="store_true", help="also those that have only facts yet, and no tools")
     show = add(commands, "show", "catalog:show_connector", "show what a connector lets an agent do", "clew show github")
     name(show, "a connector, or a Python file that defines one")
+    tenant(show)
     show.add_argument("--tokens", action="store_true", help="what each tool costs a model that has it in its context")
     show.add_argument("--stages", action="store_true", help="also print the stages every call walks through")
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import getpass
 import sys
 import time
 from argparse import Namespace
@@ -14,6 +13,7 @@ from clew.core.errors import ConfigurationError
 from clew.core.policy import Channel
 from clew.servers.cli.arguments import read_arguments
 from clew.servers.cli.output import Cell, duration, emit, emit_json, facts, is_terminal, table, talk
+from clew.servers.cli.person import local_person
 from clew.servers.cli.start import begin
 from clew.servers.settings import DATABASE, Settings
 from clew.servers.store import open_store
@@ -100,7 +100,7 @@ async def _get(settings: Settings, id: str) -> Approval:
 
 async def _record(settings: Settings, id: str, verdict: Verdict, note: str, changed: Edit | None) -> Approval:
     async with _approvals(settings) as approvals:
-        who = getpass.getuser()
+        who = local_person()
         return await approvals.vote(id, verdict, approver=who, channel=Channel.CLI, note=note, edit=changed)
 
 

@@ -87,12 +87,15 @@ async def _list(settings: Settings, *, pending: bool) -> list[Approval]:
     if not settings.database and not (settings.home / DATABASE).is_file():
         return []
     async with _approvals(settings) as approvals:
-        return await approvals.list(pending=pending)
+        return await approvals.list(pending=pending, tenant=settings.tenant or None)
 
 
 async def _get(settings: Settings, id: str) -> Approval:
     async with _approvals(settings) as approvals:
-        return await approvals.get(id)
+        found = await approvals.get(id)
+    if settings.tenant not in ("", found.question.connection.tenant):
+        raise ConfigurationError(f"approval {found.id} is another tenant's.")
+    return found
 
 
 async def _record(settings: Settings, id: str, verdict: Verdict, note: str, changed: Edit | None) -> Approval:
@@ -113,7 +116,7 @@ async def _edited(settings: Settings, approval: Approval, pairs: list[str]) -> t
         kept = {name: value for name, value in given.items() if name not in names}
         arguments = read_arguments(bound.tool, pairs, None, base=kept)
         question = await runtime.question(
-            bound.name, arguments, account=where.account, because=approval.question.because
+            bound.name, arguments, account=where.account, because=approval.question.because, tenant=where.tenant
         )
     return Edit(question.arguments, question.digest), question.text
 

@@ -70,7 +70,7 @@ class TerminalHost:
 
 def call(arguments: Namespace) -> int:
     """Call the tool and print its result as JSON."""
-    settings = begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     connector = load(arguments.connector)
     tool = find_tool(connector, arguments.tool)
     if settings.read_only and tool.effect is not Effect.READ:

@@ -33,7 +33,7 @@ def serve(arguments: Namespace) -> int:
         raise ConfigurationError(
             "standard input or output is closed; an MCP host keeps both open. Use --http HOST:PORT without a host."
         )
-    settings = begin(http=True, tracebacks=True)
+    settings = begin(http=True, tracebacks=True, tenant=arguments.tenant)
     if arguments.http:
         from clew.servers.http import parse_address
 
@@ -64,6 +64,7 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,
         chores(runtime) as mailroom,
     ):
+        runtime.tenancy.of()  # nobody authenticates callers yet, so the server must have a tenant of its own
         runtime.discover = arguments.discover
         if len(runtime.tools) > _MOST_TOOLS and not arguments.discover:
             raise ConfigurationError(

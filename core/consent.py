@@ -40,12 +40,12 @@ _LOOK_AGAIN = 1.0
 class Consent:
     """The policy of one server and what people have agreed to in this process.
 
-    `console` is the address of the page where approvals are given, if there is one.
+    `console` tells the address of the pages where approvals are given, empty while there are none.
     """
 
     policy: Policy
     approvals: Approvals | None = None
-    console: str = ""
+    console: Callable[[], str] = str
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.time
     _sessions: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
@@ -198,6 +198,7 @@ class Consent:
     async def _take_over(call: "Call", approval: Approval, ruling: Ruling) -> None:
         """Run what a person approved instead of what was asked for, if it still is what they saw."""
         assert approval.edit is not None
+        call.asked = plain_arguments(call)
         call.typed = call.tool.signature.check(approval.edit.arguments)
         question = await ask_about(call, ruling, None)
         if question.digest != approval.edit.digest:
@@ -217,9 +218,8 @@ class Consent:
         )
 
     def _page(self, approval: Approval) -> str | None:
-        if not self.console or Channel.CONSOLE not in approval.channels:
-            return None
-        return f"{self.console}/approvals/{approval.id}"
+        address = self.console() if Channel.CONSOLE in approval.channels else ""
+        return f"{address}/approvals/{approval.id}" if address else None
 
     def _where(self, approval: Approval) -> str:
         ways = [self._page(approval) or ""]

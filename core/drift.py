@@ -183,7 +183,7 @@ def _of_model(model: type[BaseModel]) -> _Plan:
         mark = next((each for each in info.metadata if isinstance(each, From)), None)
         paths, mode = (mark.paths, mark.drift) if mark else ((name,), "observe")
         known.update(str(steps(path)[0]) for path in paths)
-        kind = info.annotation
+        kind: Any = info.annotation
         nullable = get_origin(kind) in {Union, UnionType} and type(None) in get_args(kind)
         plan = _plan(kind)
         fields.append(_Field(paths, info.is_required(), nullable, plan, mode))

@@ -69,7 +69,7 @@ class Delivery:
         method: str = "POST",
         url: str = "",
     ) -> None:
-        pairs: list[tuple[Any, Any]] = list(headers)
+        pairs: Any = headers if isinstance(headers, list | tuple) else list(headers)
         self._headers: dict[Any, Any] = {name.lower(): value for name, value in pairs}
         self._raw = bool(pairs) and isinstance(pairs[0][0], bytes)
         self._twice = _repeated(pairs) if len(self._headers) < len(pairs) else _NONE
@@ -80,13 +80,18 @@ class Delivery:
         self._form: list[tuple[str, str]] | None = None
         self._query: list[tuple[str, str]] | None = None
 
+    @property
+    def repeats(self) -> bool:
+        """Is any header there more than once?"""
+        return bool(self._twice)
+
     def header(self, name: str) -> str | None:
         """The value of a header, whose name is given in lower case. Raises `RefusedError` when it is there twice."""
         wanted: Any = name.encode() if self._raw else name
         if self._twice and wanted in self._twice:
             raise RefusedError(Refused.AMBIGUOUS, f"the header {name} is there more than once")
         value = self._headers.get(wanted)
-        return value.decode("latin-1") if isinstance(value, bytes) else value
+        return value.decode("latin-1") if self._raw and value is not None else value
 
     @property
     def headers(self) -> dict[str, str]:
@@ -134,7 +139,7 @@ class Delivery:
         return self._query
 
 
-def _repeated(pairs: list[tuple[Any, Any]]) -> frozenset[Any]:
+def _repeated(pairs: Any) -> frozenset[Any]:
     names = [name.lower() for name, _ in pairs]
     return frozenset(name for name in names if names.count(name) > 1)
 

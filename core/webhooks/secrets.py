@@ -34,7 +34,7 @@ def sort(secrets: Iterable[Secret]) -> Given:
     """Tell settings from secrets; empty entries count for nothing."""
     texts: list[str] = []
     settings: dict[str, str] = {}
-    for each in secrets:
+    for each in secrets:  # this runs for every delivery
         text = each.reveal()
         found = _settings(text) if "{" in text and text.lstrip()[:1] == "{" else None
         if found is not None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from binascii import b2a_base64, hexlify
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -76,6 +77,8 @@ class _Signed:
     _signature: Reader = field(default=lambda delivery: None, init=False, repr=False, compare=False)
     _id: Reader | None = field(default=None, init=False, repr=False, compare=False)
     _bare: bool = field(default=False, init=False, repr=False, compare=False)
+    _one_url: bool = field(default=False, init=False, repr=False, compare=False)
+    _address: bool = field(default=False, init=False, repr=False, compare=False)
     _condition: Condition = field(default_factory=Condition, init=False, repr=False, compare=False)
 
     def _compile(self) -> None:
@@ -91,6 +94,8 @@ class _Signed:
             ("_signature", reader(self.signature)),
             ("_id", reader(self.id) if self.id else None),
             ("_bare", self.signed == "{body}"),
+            ("_address", "url" in template.uses),
+            ("_one_url", "url" not in template.uses or self.urls == ("exact",)),
             ("_condition", Condition.of(self.when)),
         ):
             object.__setattr__(self, name, value)
@@ -130,10 +135,15 @@ class _Signed:
         found = "" if self._id is None else self._id(delivery)
         if found is None:
             raise RefusedError(Refused.MALFORMED, f"there is no {self.id}, which is signed")
-        if self._template.is_simple:
-            return [self._template.join(delivery.body, to_bytes(timestamp), to_bytes(found))]
+        if self._address and not delivery.url:
+            raise RefusedError(Refused.MALFORMED, "the public URL is not known, and it is signed")
+        if self._template.is_simple and self._one_url:
+            known = (delivery.body, to_bytes(timestamp), to_bytes(found))
+            if self._address:
+                return [self._template.join(*known, to_bytes(delivery.url), to_bytes(delivery.method.upper()))]
+            return [self._template.join(*known, b"", delivery.method.upper().encode())]
         filling = Filling(delivery, delivery.url, timestamp, found, secret, given.settings)
-        if "url" not in self._template.uses:
+        if self._one_url:
             return [self._template.fill(filling)]
         contents: list[bytes] = []
         for url in forms(delivery.url, self.urls):
@@ -170,9 +180,15 @@ class Hmac(_Signed):
     key_prefix: str = ""
     any_case: bool = False
     keyed: bool = True
+    _size: int = field(default=0, init=False, repr=False, compare=False)
+    _per_secret: bool = field(default=False, init=False, repr=False, compare=False)
+    _unchecked: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._compile()
+        object.__setattr__(self, "_size", len(self.prefix))
+        object.__setattr__(self, "_per_secret", "secret" in self._template.uses)
+        object.__setattr__(self, "_unchecked", self.timestamp is None and self.body_hash is None)
         _check_hash(self.hash)
         check_encodings(self.key, self.encoding)
         if not self.keyed and "secret" not in self._template.uses:
@@ -181,24 +197,31 @@ class Hmac(_Signed):
     def prove(self, attempt: Attempt) -> Proven:
         """Try every secret with every signature, in constant time each. Raises `RefusedError`."""
         delivery = attempt.delivery
-        texts = attempt.texts()
-        given = self.signatures(delivery)
+        texts = attempt.given.texts or attempt.texts()
+        found = self._signature(delivery)
+        if found is None or self.separator or self.any_case or len(found) <= self._size:
+            candidates = [to_bytes(each) for each in self.signatures(delivery)]
+            if self.any_case:
+                candidates = [each.lower() for each in candidates]
+        elif found.startswith(self.prefix):
+            candidates = [to_bytes(found[self._size :])]
+        else:
+            self.signatures(delivery)
+            candidates = []
         timestamp = "" if self.timestamp is None else self.timestamp.read(delivery)
-        candidates = [to_bytes(each) for each in given]
-        if self.any_case:
-            candidates = [each.lower() for each in candidates]
         number = self._matching(attempt, texts, timestamp, candidates)
-        return Proven(number, self._checked(attempt, timestamp))
+        return Proven(number, None if self._unchecked else self._checked(attempt, timestamp))
 
     def _matching(self, attempt: Attempt, texts: tuple[str, ...], timestamp: str, candidates: list[bytes]) -> int:
         wrong: RefusedError | None = None
+        same = None if self._per_secret else self.contents(attempt.delivery, timestamp, attempt.given)
         for number, text in enumerate(texts):
             try:
                 secret = shared_key(text, self.key, self.key_prefix)
             except RefusedError as error:
                 wrong = error
                 continue
-            for content in self.contents(attempt.delivery, timestamp, attempt.given, secret):
+            for content in same or self.contents(attempt.delivery, timestamp, attempt.given, secret):
                 expected = self._signature_of(secret, content)
                 if True in [hmac.compare_digest(expected, each) for each in candidates]:
                     return number
@@ -206,7 +229,9 @@ class Hmac(_Signed):
 
     def _signature_of(self, secret: bytes, content: bytes) -> bytes:
         raw = hmac.digest(secret, content, self.hash) if self.keyed else hashlib.new(self.hash, content).digest()
-        return encoded(raw, self.encoding).encode()
+        if self.encoding == "hex":
+            return hexlify(raw)
+        return b2a_base64(raw, newline=False) if self.encoding == "base64" else encoded(raw, self.encoding).encode()
 
     def sign(self, delivery: Delivery, secret: str, timestamp: str, settings: Mapping[str, str]) -> str:
         """The text of the signature that a sender would put at the place, for tests and `clew webhooks send`."""

@@ -64,7 +64,7 @@ class Template:
         self._literal(text[end:])
         self.uses = frozenset(uses)
         # Most templates hold nothing but these; a plan of positions saves a call for each part.
-        places = {_PLAIN[name]: number for number, name in enumerate(("body", "ts", "id"))}
+        places = {_PLAIN[name]: number for number, name in enumerate(("body", "ts", "id", "url", "method"))}
         plan: list[Any] = [part if isinstance(part, bytes) else places.get(part) for part in self._pieces]
         self._plan: list[Any] | None = None if None in plan else plan
 
@@ -77,10 +77,9 @@ class Template:
         """Is `join` enough?"""
         return self._plan is not None
 
-    def join(self, body: bytes, ts: bytes, id: bytes) -> bytes:
-        """The bytes that were signed, by a simple template."""
+    def join(self, *values: bytes) -> bytes:
+        """The bytes that were signed, by a simple template: of body, ts, id, url, method, as they are in that order."""
         assert self._plan is not None
-        values = (body, ts, id)
         parts: list[bytes] = [values[part] if part.__class__ is int else part for part in self._plan]
         return b"".join(parts)
 

@@ -19,7 +19,8 @@ def items(text: str, separator: str, prefix: str) -> list[str]:
     """The items of a list that begin with `prefix`, without it; without a separator the text is the only item."""
     if not separator:
         return [text[len(prefix) :]] if text.startswith(prefix) else []
-    return [each[len(prefix) :] for each in text.split(separator) if each.startswith(prefix)]
+    size = len(prefix)
+    return [each[size:] for each in text.split(separator) if each.startswith(prefix)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Timestamp:
 
 def _moment(text: str, unit: Unit) -> float:
     try:
+        if unit == "s" and text.isdecimal() and text.isascii() and len(text) <= 13:
+            return float(text)
         if unit in _PARTS and _DIGITS.fullmatch(text):
             return float(text) / _PARTS[unit]
         if unit == "iso":

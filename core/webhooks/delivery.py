@@ -1,7 +1,7 @@
 """One webhook request as it arrived, and where in it a value stands.
 
-A place is a short text: `X-Signature` (a header), `query:name`, `form:name`, `json:path.to.value`. Nothing here trusts
-the sender: what is there twice is refused, because two readers could choose differently.
+A place is a short text: `X-Signature` (a header), `query:name`, `form:name`, `json:path.to.value`, `body`.
+Nothing here trusts the sender: what is there twice is refused, because two readers could choose differently.
 """
 
 import re
@@ -175,6 +175,8 @@ def reader(place: str) -> Reader:
     """What reads the text at a place; `None` when nothing is there. Raises `ConfigurationError` for no such place."""
     kind, name = _split(place)
     match kind:
+        case "body":
+            return lambda delivery: delivery.body.decode("utf-8", "surrogateescape") or None
         case "header":
             lower = name.lower()
             return lambda delivery: delivery.header(lower)
@@ -201,6 +203,8 @@ def lister(place: str) -> Callable[[Delivery], list[str]]:
 
 
 def _split(place: str) -> tuple[str, str]:
+    if place == "body":
+        return "body", "body"
     kind, colon, name = place.partition(":")
     if not colon:
         kind, name = "header", place

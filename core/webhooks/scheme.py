@@ -32,6 +32,7 @@ class Scheme:
     _ids: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
     _types: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
     _headers: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
+    conditional: bool = field(default=False, init=False, repr=False, compare=False)
     _elsewhere: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -47,6 +48,7 @@ class Scheme:
         # What stands in the body is found once; fields of a form and headers may be there twice.
         twice = [place for place in (*ids, *types) if not place.startswith("json:")]
         object.__setattr__(self, "_headers", tuple(map(reader, twice)))
+        object.__setattr__(self, "conditional", any(getattr(each, "when", None) for each in proofs))
         object.__setattr__(self, "_elsewhere", any(":" in place for place in twice))
 
     def check_names(self, delivery: Delivery) -> None:

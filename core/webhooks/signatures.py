@@ -31,7 +31,8 @@ from clew.core.webhooks.urls import UrlForm, forms
 Hash = Literal["md5", "sha1", "sha256", "sha384", "sha512"]
 _HASHES = ("md5", "sha1", "sha256", "sha384", "sha512")
 _MOST_SIGNATURES = 50
-_BODIES = frozenset({"body", "sha256", "sha256_base64", "md5", "crc32", "sorted_form"})
+_BODIES = ("body", "sha", "md5", "crc32", "sorted_form", "sorted_json")
+"""How pieces of a template begin that change with the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class _Signed:
 
     signature: str = ""
     prefix: str = ""
+    suffix: str = ""
     separator: str = ""
     encoding: Encoding = "hex"
     signed: str = "{body}"
@@ -103,7 +105,7 @@ class _Signed:
     @property
     def covers_body(self) -> bool:
         """Does the proof fail when a byte of the body changes?"""
-        return self.body_hash is not None or bool(self._template.uses & _BODIES)
+        return self.body_hash is not None or any(each.startswith(_BODIES) for each in self._template.uses)
 
     @property
     def replayable_for(self) -> float | None:
@@ -121,7 +123,10 @@ class _Signed:
         if text is None:
             raise RefusedError(Refused.NO_SIGNATURE, f"there is no {self.signature}")
         found = items(text, self.separator, self.prefix)
-        if not found or "" in found:
+        if self.suffix:
+            found = [each.removesuffix(self.suffix) for each in found if each.endswith(self.suffix)]
+        found = [each for each in found if each]
+        if not found:
             begins = f" that begins with {self.prefix}" if self.prefix else ""
             raise RefusedError(Refused.NO_SIGNATURE, f"{self.signature} holds no signature{begins}")
         if len(found) > _MOST_SIGNATURES:
@@ -142,7 +147,7 @@ class _Signed:
             if self._address:
                 return [self._template.join(*known, to_bytes(delivery.url), to_bytes(delivery.method.upper()))]
             return [self._template.join(*known, b"", delivery.method.upper().encode())]
-        filling = Filling(delivery, delivery.url, timestamp, found, secret, given.settings)
+        filling = Filling(delivery, delivery.url, timestamp, found, secret, given.settings, self.signature)
         if self._one_url:
             return [self._template.fill(filling)]
         contents: list[bytes] = []
@@ -169,8 +174,9 @@ class _Signed:
 class Hmac(_Signed):
     """An HMAC with a shared secret over a template.
 
-    `signature` is the place of it; there it stands after `prefix`, in a list divided by `separator`. `key` says how the
-    secret is shown (`text`, `base64`, `base64url`, `hex`), after `key_prefix` if it has that. `any_case` accepts hex in
+    `signature` is the place of it; there it stands between `prefix` and `suffix`, in a list divided by `separator`.
+    `key` says how the secret is shown (`text`, `base64`, `base64url`, `hex`; the name of a hash: the key is the hash of
+    it), after `key_prefix` if it has that. `any_case` accepts hex in
     capitals. `keyed=False` is a plain hash of a template that holds `{secret}`. `urls` are the ways in which the sender
     may have written `{url}`: `exact`, `ports` (with and without the standard port), `decoded` (HubSpot's), `no_query`.
     """
@@ -199,15 +205,13 @@ class Hmac(_Signed):
         delivery = attempt.delivery
         texts = attempt.given.texts or attempt.texts()
         found = self._signature(delivery)
-        if found is None or self.separator or self.any_case or len(found) <= self._size:
+        plain = not (self.separator or self.suffix or self.any_case)
+        if plain and found is not None and len(found) > self._size and found.startswith(self.prefix):
+            candidates = [to_bytes(found[self._size :])]
+        else:
             candidates = [to_bytes(each) for each in self.signatures(delivery)]
             if self.any_case:
                 candidates = [each.lower() for each in candidates]
-        elif found.startswith(self.prefix):
-            candidates = [to_bytes(found[self._size :])]
-        else:
-            self.signatures(delivery)
-            candidates = []
         timestamp = "" if self.timestamp is None else self.timestamp.read(delivery)
         number = self._matching(attempt, texts, timestamp, candidates)
         return Proven(number, None if self._unchecked else self._checked(attempt, timestamp))

@@ -57,6 +57,8 @@ def _verified(scheme: Scheme, attempt: Attempt) -> Event:
     proofs = scheme.proofs
     if len(proofs) == 1:
         proven = proofs[0].prove(attempt)
+        if scheme.conditional and not proofs[0].applies(attempt.delivery):
+            raise RefusedError(Refused.NO_SIGNATURE, "there is no signature of a kind that this scheme knows")
         scheme.check_names(attempt.delivery)
         return Event(scheme, proofs[0], proven, attempt.delivery, SEAL)
     first: RefusedError | None = None

@@ -22,7 +22,7 @@ def send_delivery(arguments: Namespace) -> int:
     given = read_secret_files(arguments.secret_file)
     if not given:
         raise ConfigurationError("give --secret-file: without a secret nothing can be signed.")
-    scheme = find(arguments.scheme)[0]
+    scheme = find(arguments.scheme, runs=arguments.scheme)[0]
     body = read_file(arguments.body, "--body") if arguments.body else sample(arguments.event)
     delivery = sign(
         scheme,

@@ -101,6 +101,11 @@ class Approval:
         return self.votes[-1].note if self.votes else ""
 
     @property
+    def shown(self) -> str:
+        """The hash of what a yes would be to: of the arguments as a person changed them, or else as they were asked."""
+        return self.edit.digest if self.edit else self.digest
+
+    @property
     def by(self) -> str:
         """Who decided, in words."""
         return " and ".join(vote.approver for vote in self.votes) or "nobody"
@@ -168,11 +173,17 @@ class Approvals:
         channel: Channel,
         note: str = "",
         edit: Edit | None = None,
+        seen: str = "",
     ) -> Approval:
         """Record one person's word. Raises `ConflictError` when it is no longer open (or the person has voted, or
-        another's edit is on it), `PermissionDeniedError` when this person, or this channel, does not count."""
+        another's edit is on it), `PermissionDeniedError` when this person, or this channel, does not count.
+
+        `seen` is the `shown` of the approval that the person had before them: a yes to anything else is refused.
+        """
         approval = await self.get(id)
-        self._entitled(approval, approver, channel)
+        refusal = refused_to(approval, approver, channel)
+        if refusal is not None:
+            raise refusal
         cast = Vote(approver, channel, verdict, self._clock(), note)
         sealed_note = await self._sealer.seal(note.encode(), tenant=_tenant(approval), label=f"approval note {id}")
         async with self._database.transaction() as tx:
@@ -181,6 +192,8 @@ class Approvals:
             self._open(now)
             if any(vote.approver == approver for vote in now.votes):
                 raise ConflictError(f"{approver} has voted on {id}; another person must.")
+            if seen and seen != now.shown:
+                raise ConflictError(f"approval {id} is for other arguments by now; look at it again.")
             if edit is not None or (now.edit is not None and verdict is Verdict.APPROVE):
                 now = self._edited(now, edit)
                 await tx.execute("UPDATE approvals SET body = ? WHERE id = ?", await self._sealed(now), id)
@@ -203,18 +216,6 @@ class Approvals:
             )
         )
 
-    @staticmethod
-    def _entitled(approval: Approval, approver: str, channel: Channel) -> None:
-        if channel not in approval.channels:
-            ways = ", ".join(each.value for each in approval.channels)
-            raise PermissionDeniedError(f"this approval is not given here; the policy wants: {ways}.")
-        if approval.approvers and approver not in approval.approvers:
-            raise PermissionDeniedError(
-                f"{approver} may not decide this.", next_step=f"Ask one of: {', '.join(approval.approvers)}."
-            )
-        if approval.needed > 1 and approver == approval.requester:
-            raise PermissionDeniedError("whoever asked for it cannot be one of several who approve it.")
-
     def _open(self, approval: Approval) -> None:
         if approval.state is not State.PENDING:
             decided = f" by {approval.by}" if approval.votes else ""
@@ -223,7 +224,7 @@ class Approvals:
     @staticmethod
     def _edited(approval: Approval, edit: Edit | None) -> Approval:
         """Everybody must approve the same arguments."""
-        former = approval.edit.digest if approval.edit else approval.digest
+        former = approval.shown
         if any(vote.verdict is Verdict.APPROVE for vote in approval.votes):
             if edit is not None and edit.digest != former:
                 raise ConflictError("another person has approved other arguments; deny it and have it asked again.")
@@ -244,7 +245,7 @@ class Approvals:
         facts = {
             "description": question.description, "arguments": dict(question.arguments),
             "preview": dict(question.preview), "identity": question.identity, "schema": question.schema,
-            "because": question.because,
+            "because": question.because, "stated": question.stated,
             "edit": {"arguments": dict(edit.arguments), "digest": edit.digest} if edit else None,
         }  # fmt: skip
         data = json.dumps(facts, default=str).encode()
@@ -270,7 +271,7 @@ class Approvals:
         facts = json.loads(await self._sealer.open(bytes(row[14]), tenant=tenant, label=f"approval {id}"))
         question = Question(
             tool, facts["description"], Connection(tenant, connector, account), facts["arguments"], facts["preview"],
-            facts["identity"], facts["schema"], facts["because"],
+            facts["identity"], facts["schema"], facts["because"], facts.get("stated", ""),
         )  # fmt: skip
         edit = Edit(**facts["edit"]) if facts["edit"] else None
         now = State(state)
@@ -291,6 +292,20 @@ class Approvals:
             text = await self._sealer.open(bytes(note), tenant=tenant, label=f"approval note {id}")
             votes.append(Vote(approver, Channel(channel), Verdict(verdict), when, text.decode()))
         return tuple(votes)
+
+
+def refused_to(approval: Approval, approver: str, channel: Channel) -> PermissionDeniedError | None:
+    """Why this person may not decide it over this channel; None when they may. What one may not decide is not shown."""
+    if channel not in approval.channels:
+        ways = ", ".join(each.value for each in approval.channels)
+        return PermissionDeniedError(f"this approval is not given here; the policy wants: {ways}.")
+    if approval.approvers and approver not in approval.approvers:
+        return PermissionDeniedError(
+            f"{approver} may not decide this.", next_step=f"Ask one of: {', '.join(approval.approvers)}."
+        )
+    if approval.needed > 1 and approver == approval.requester:
+        return PermissionDeniedError("whoever asked for it cannot be one of several who approve it.")
+    return None
 
 
 def _tenant(approval: Approval) -> str:

@@ -9,9 +9,9 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from clew.core.database import Database, Transaction
+from clew.core.database import Database, Transaction, Value
 
 STEPS = (
     """CREATE TABLE audit_records (
@@ -24,8 +24,10 @@ STEPS = (
         floor BIGINT NOT NULL, floor_hash TEXT NOT NULL)""",
 )
 _ROW = "SELECT number, reference, started, connector, tool, code, body, hash FROM audit_records"
-_INSERT = """INSERT INTO audit_records (number, reference, started, connector, tool, code, body, hash)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+_INSERT = "INSERT INTO audit_records (number, reference, started, connector, tool, code, body, hash) VALUES "
+_PLACES = "(?, ?, ?, ?, ?, ?, ?, ?)"
+_AT_ONCE = 100
+"""Records added by one statement; more parameters than these make are too many for old SQLite libraries."""
 _PAGE = 500
 
 ORIGIN = hashlib.sha256(b"clew audit 1").hexdigest()
@@ -52,26 +54,49 @@ class Verdict:
     faults: tuple[str, ...] = ()
 
 
+class Entry(NamedTuple):
+    """A record as JSON, and what of it can be searched for."""
+
+    body: str
+    reference: str
+    started: float
+    connector: str
+    tool: str
+    code: str
+
+    @classmethod
+    def parsed(cls, body: str) -> "Entry":
+        """Of a record that was written down."""
+        facts: dict[str, Any] = json.loads(body)
+        return cls(body, *(facts[name] for name in ("reference", "started", "connector", "tool", "code")))
+
+
 def link(before: str, number: int, body: str) -> str:
     """The hash of one record."""
     return hashlib.sha256(f"{before}\n{number}\n{body}".encode()).hexdigest()
 
 
-async def append(tx: Transaction, bodies: Sequence[str], *, again: bool = False) -> Link:
-    """Add records, given as JSON, to the end of the chain. With `again` those that are already in it are left alone.
+async def append(tx: Transaction, bodies: Sequence[str | Entry], *, again: bool = False) -> Link:
+    """Add records, given as JSON or taken apart, to the end of the chain.
 
+    With `again` those that are already in it are left alone.
     It takes a transaction: that is what makes it safe beside other writers, and whole after a crash.
     """
     head = await tx.fetch_one("SELECT number, hash FROM audit_head WHERE one = 1")
     number, last = (int(head[0]), str(head[1])) if head else (0, ORIGIN)
-    for body in bodies:
-        facts: dict[str, Any] = json.loads(body)
-        reference = facts["reference"]
-        if again and await tx.fetch_one("SELECT number FROM audit_records WHERE reference = ?", reference) is not None:
-            continue
-        number, last = number + 1, link(last, number + 1, body)
-        found = [facts["started"], facts["connector"], facts["tool"], facts["code"]]
-        await tx.execute(_INSERT, number, reference, *found, body, last)
+    for start in range(0, len(bodies), _AT_ONCE):
+        chunk = [Entry.parsed(each) if isinstance(each, str) else each for each in bodies[start : start + _AT_ONCE]]
+        known = await _known(tx, [each.reference for each in chunk]) if again else set[str]()
+        values: list[Value] = []
+        for body, reference, started, connector, tool, code in chunk:
+            if reference in known:
+                continue
+            if again:
+                known.add(reference)
+            number, last = number + 1, link(last, number + 1, body)
+            values += (number, reference, started, connector, tool, code, body, last)
+        if values:
+            await tx.execute(_INSERT + ", ".join([_PLACES] * (len(values) // 8)), *values)
     await tx.execute(
         "INSERT INTO audit_head (one, number, hash, floor, floor_hash) VALUES (1, ?, ?, 0, ?) "
         "ON CONFLICT (one) DO UPDATE SET number = excluded.number, hash = excluded.hash",
@@ -80,6 +105,12 @@ async def append(tx: Transaction, bodies: Sequence[str], *, again: bool = False)
         ORIGIN,
     )
     return Link(number, last)
+
+
+async def _known(tx: Transaction, references: Sequence[str]) -> set[str]:
+    """Those of them that are in the chain."""
+    sql = f"SELECT reference FROM audit_records WHERE reference IN ({', '.join('?' * len(references))})"  # noqa: S608
+    return {str(row[0]) for row in await tx.fetch_all(sql, *references)}
 
 
 async def prune(database: Database, before: float, record: Mapping[str, Any]) -> int:

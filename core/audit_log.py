@@ -1,7 +1,8 @@
 """The durable audit: records go to a spool at once and to the chain in the database a moment later.
 
-The call pays for one line in a file. A task of its own links what has come in, many records in one transaction. When
-the database does not take them, they stay in the spool and are tried again; nothing that happens here fails a call.
+The call pays for one line in a file, a write for two. A task of its own links what has come in, many records in one
+transaction. When the database does not take them, they stay in the spool and are tried again; nothing that happens here
+fails a call.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from clew.core import audit
-from clew.core.audit_chain import STEPS, Link, append, prune
+from clew.core.audit_chain import STEPS, Entry, Link, append, prune
 from clew.core.audit_spool import Spool, left_behind
 from clew.core.database import Database
 
@@ -38,12 +39,14 @@ class AuditLog:
         self._database = database
         self._folder = folder
         self.spool: Spool | None = None
-        self._begun: dict[str, str] = {}
-        self._waiting: list[str] = []
+        self._begun: dict[str, audit.Record] = {}
+        self._unsaid: dict[str, audit.Record] = {}
+        self._waiting: list[Entry] = []
         self._left_out = False
         self._again = False
         self.failing = False
         self._came = asyncio.Event()
+        self._linking = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
@@ -65,27 +68,37 @@ class AuditLog:
             await kept._finish()
 
     def begin(self, record: audit.Record) -> None:
-        """A call begins: if the process dies before its end, there will be a record that says so."""
-        body = record.as_json()
-        self._begun[record.reference] = body
-        if self.spool is not None:
-            self._spooled(self.spool.begin, body)
+        """A call begins: if the process dies before its end, there will be a record that says so.
+
+        Of a read, which changes nothing, that is said only when it takes longer than `GATHER_SECONDS`.
+        """
+        self._begun[record.reference] = record
+        if record.effect == "read":
+            self._unsaid[record.reference] = record
+            self._came.set()
+        elif self.spool is not None:
+            self._spooled(self.spool.begin, record.as_json())
 
     def __call__(self, record: audit.Record) -> None:
         """A call has ended."""
         audit.log_record(record)
         body = record.as_json()
         self._begun.pop(record.reference, None)
+        self._unsaid.pop(record.reference, None)
         if self.spool is not None:
             self._spooled(self.spool.end, body)
         if len(self._waiting) < _WAITING:
-            self._waiting.append(body)
+            self._waiting.append(_entry(record, body))
         else:
             self._left_out = True
         self._came.set()
 
     async def flush(self) -> bool:
         """Link all records that have come in; False when the database does not take them now."""
+        async with self._linking:  # two at once would take the same batch
+            return await self._flush()
+
+    async def _flush(self) -> bool:
         while self._waiting:
             batch = self._waiting[:_BATCH]
             if not await self._linked(batch):
@@ -112,7 +125,7 @@ class AuditLog:
             self._complain(f"the records of earlier processes cannot be taken over: {error}")
             return 0
 
-    async def _linked(self, bodies: Sequence[str]) -> bool:
+    async def _linked(self, bodies: Sequence[str | Entry]) -> bool:
         again, self._again = self._again, True  # until it is known that this commit has happened
         try:
             async with self._database.transaction() as tx:
@@ -149,11 +162,20 @@ class AuditLog:
             await self._came.wait()
             self._came.clear()
             await asyncio.sleep(GATHER_SECONDS)
+            self._say_begun()
             if not await self.flush():
                 self._came.set()
                 await asyncio.sleep(AGAIN_SECONDS)
 
+    def _say_begun(self) -> None:
+        """The reads that are still under way."""
+        if self.spool is not None:
+            for record in self._unsaid.values():
+                self._spooled(self.spool.begin, record.as_json())
+        self._unsaid.clear()
+
     async def _finish(self) -> None:
+        self._say_begun()
         self._again = True  # the writer may have been cancelled between a commit and its answer
         done = await self.flush()
         if self.spool is not None:
@@ -164,7 +186,7 @@ class AuditLog:
         """Everything that ended is linked: start the spool anew, with the calls that are still under way."""
         if self.spool is None or self._waiting:
             return
-        if not self._begun:
+        if len(self._begun) == len(self._unsaid):
             self.spool.empty()
         elif self.spool.size > _ROTATE_BYTES:
             former = self.spool
@@ -175,8 +197,8 @@ class AuditLog:
     def _reopen(self) -> None:
         try:
             fresh = Spool.open(self._folder)
-            for body in self._begun.values():
-                fresh.begin(body)
+            for record in self._begun.values():
+                fresh.begin(record.as_json())
         except OSError as error:
             self._complain(f"records cannot be spooled in {self._folder}: {error.strerror}")
             return
@@ -204,6 +226,12 @@ class AuditLog:
         if not self.failing:
             log.error("audit: %s", why)
         self.failing = True
+
+
+def _entry(record: audit.Record, body: str) -> Entry:
+    """The record as its text says it."""
+    started = round(record.started, 4)
+    return Entry(body, record.reference, started, record.connector, record.tool, str(record.code))
 
 
 async def take_in(database: Database, folder: Path) -> int:

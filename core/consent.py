@@ -40,12 +40,12 @@ _LOOK_AGAIN = 1.0
 class Consent:
     """The policy of one server and what people have agreed to in this process.
 
-    `console` is the address of the page where approvals are given, if there is one.
+    `console` tells the address of the pages where approvals are given, empty while there are none.
     """
 
     policy: Policy
     approvals: Approvals | None = None
-    console: str = ""
+    console: Callable[[], str] = str
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.time
     _sessions: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
@@ -217,9 +217,8 @@ class Consent:
         )
 
     def _page(self, approval: Approval) -> str | None:
-        if not self.console or Channel.CONSOLE not in approval.channels:
-            return None
-        return f"{self.console}/approvals/{approval.id}"
+        address = self.console() if Channel.CONSOLE in approval.channels else ""
+        return f"{address}/approvals/{approval.id}" if address else None
 
     def _where(self, approval: Approval) -> str:
         ways = [self._page(approval) or ""]
@@ -262,8 +261,15 @@ async def ask_about(call: "Call", ruling: Ruling, preview: Mapping[str, Any] | N
     schema = hashlib.sha256(json.dumps(tool.signature.input_schema, sort_keys=True).encode()).hexdigest()[:16]
     because = ruling.because if ruling.rule is not None or ruling.once is Once.SESSION else ""
     return Question(
-        tool.name, tool.description, call.connection, plain_arguments(call), shown, call.identity, schema, because
-    )
+        tool.name, tool.description, call.connection, plain_arguments(call), shown, call.identity, schema, because,
+        _stated(call),
+    )  # fmt: skip
+
+
+def _stated(call: "Call") -> str:
+    """The agent's own words about the call, where the policy wants them."""
+    sure = "" if call.confidence is None else f"{call.confidence:.0%} sure"
+    return ": ".join(filter(None, (sure, call.reason)))
 
 
 def _session(call: "Call") -> tuple[str, str]:

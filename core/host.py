@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from clew.core.cautions import cautions, shown
 from clew.core.connection import Connection
-from clew.core.errors import ApprovalRequiredError, quote
+from clew.core.errors import ApprovalRequiredError
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Question:
     """What a person is asked before a destructive call: the action, whose account, and the object as we fetched it.
 
     `identity` is what the provider calls the account, `schema` says which form of the tool the arguments are for,
-    `because` why a person is asked at all.
+    `because` why a person is asked at all, `stated` what the agent itself says about the call.
     """
 
     tool: str
@@ -26,20 +27,31 @@ class Question:
     identity: str | None = None
     schema: str = ""
     because: str = ""
+    stated: str = ""
 
     @property
     def text(self) -> str:
-        """The question for a person. Values from outside are quoted and shortened: they may be made to mislead."""
-        lines = [self.description, f"Tool: {self.tool}, account: {self._whose}", "Arguments:"]
-        lines += [f"  {name}: {_shown(value)}" for name, value in self.arguments.items()] or ["  none"]
-        lines += ["It will hit:"] if self.preview else []
-        lines += [f"  {quote(name, 100)}: {_shown(value)}" for name, value in self.preview.items()]
-        return "\n".join(lines)
+        """The question for a person. Values from outside are on one line each, cut, and marked where they hide
+        something. They stand in indented blocks, which hosts that draw Markdown show as they are."""
+        facts = [f"tool: {self.tool}", f"account: {shown(str(self.connection), 200)}"]
+        facts += [f"there known as: {shown(self.identity, 100)}"] if self.identity else []
+        facts += [f"asked because: {shown(self.because)}"] if self.because else []
+        facts += [f"the agent says: {shown(self.stated)}"] if self.stated else []
+        blocks = [self.description, *_block("What will be done:", facts), *_block("Be careful:", self.cautions)]
+        blocks += _block("Arguments:", self.lines(self.arguments) or ["none"])
+        blocks += _block("It will hit:", self.lines(self.preview))
+        return "\n".join(blocks)
+
+    @staticmethod
+    def lines(values: Mapping[str, Any]) -> list[str]:
+        """Arguments, or the object, as a person may see them: a line each."""
+        return [f"{shown(name, 100)}: {shown(value)}" for name, value in values.items()]
 
     @property
-    def _whose(self) -> str:
-        known = f", there known as {quote(self.identity, 100)}" if self.identity else ""
-        return f"{self.connection}{known}"
+    def cautions(self) -> list[str]:
+        """In which ways what is shown could mislead the person."""
+        facts: dict[str, Any] = {**self.arguments, **{f"its {name}": each for name, each in self.preview.items()}}
+        return cautions({**facts, "the account's name": self.identity, "the agent's reason": self.stated})
 
     @property
     def digest(self) -> str:
@@ -61,8 +73,8 @@ def _hash(facts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _shown(value: Any) -> str:
-    return quote(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str), 400)
+def _block(heading: str, lines: Sequence[str]) -> list[str]:
+    return ["", heading, "", *(f"    {line}" for line in lines)] if lines else []
 
 
 class Host(Protocol):

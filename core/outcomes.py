@@ -224,6 +224,7 @@ def _error(
         said = replace(response, headers={**response.headers, **part.headers}, data=part.data, content=b"")
     fields = verdict.fields if verdict.fields is not None else complaints(said.data) if kind.code in _FIELDS else {}
     code, message = _words(said, errors, problem)
+    named = next((response.headers[name] for name in errors.request_id if name in response.headers), "")
     return kind(
         sentence.replace("{provider}", provider).replace("{status}", str(response.status)),
         next_step=verdict.next_step,
@@ -232,11 +233,11 @@ def _error(
         retry_after=_wait(verdict, kind, said, errors, now),
         url=verdict.url,
         object_id=verdict.object_id,
-        fields={name: hide(why) for name, why in fields.items()},
+        fields={hide(name): hide(why) for name, why in fields.items()},
         status=response.status,
         provider_code=hide(code),
         provider_message=hide(message),
-        request_id=next((response.headers[name] for name in errors.request_id if name in response.headers), None),
+        request_id=hide(named) if named else None,
     )
 
 

@@ -23,9 +23,12 @@ def opened(
     return record
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
 def size(data: Any) -> int:
     """How many characters of JSON data is, as it goes to a model."""
-    return len(json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=str))
+    return len(_encode(data))
 
 
 def timeline(marks: Sequence[tuple[str, float, float]], started: float) -> list[tuple[str, float, float]]:

@@ -90,6 +90,11 @@ def _field(name: str, value: Any, schema: Mapping[str, Any], names: Names, depth
     return _size(value) if kind == "personal" else _value(value, schema, names, depth, identifies=kind == "identifier")
 
 
+def is_secret(name: str) -> bool:
+    """Does this name stand for something that nobody is shown?"""
+    return _kind(name) == "secret"
+
+
 @lru_cache(maxsize=2048)
 def _kind(name: str) -> str:
     words = set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))

@@ -314,7 +314,9 @@ class Wire:
                 assert exchange.room is not None
                 await self.limiter.failed(exchange.room)
             raise
-        exchange.attempt.status, exchange.attempt.request_id = response.status, plain_id(response.headers)
+        named = plain_id(response.headers)
+        exchange.attempt.status = response.status
+        exchange.attempt.request_id = exchange.hide(named) if named else None
         exchange.credential = None
         if writing is not None and not exchange.safe:
             writing.hear(response.headers)

@@ -1,4 +1,4 @@
-"""Serving over streamable HTTP: `/mcp` for all tools, `/health` and `/metrics` for watchers, `/webhooks/…`.
+"""Serving over streamable HTTP: `/mcp` for all tools, `/health` and `/metrics` for watchers, `/webhooks/…`, `/console`.
 
 There is no user authentication yet, so only loopback addresses are served; the `Host` and `Origin` headers are checked
 against them, which keeps web pages in a local browser out.
@@ -15,9 +15,13 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from clew.core.errors import ConfigurationError
+from clew.servers.console.desk import open_desk
+from clew.servers.console.door import Places
+from clew.servers.console.pages import console_routes
+from clew.servers.console_address import BASE, announced
 from clew.servers.guard import configure, raise_file_limit
 from clew.servers.mcp import build_server
 from clew.servers.runtime import Runtime
@@ -49,7 +53,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def create_app(runtime: Runtime, *, host: str, port: int, more: Sequence[Route] = ()) -> Starlette:
+def create_app(runtime: Runtime, *, host: str, port: int, more: Sequence[BaseRoute] = ()) -> Starlette:
     """The ASGI application for one address, with `more` routes."""
     names = {host, "localhost", "127.0.0.1", "[::1]"}
     security = TransportSecuritySettings(
@@ -90,9 +94,13 @@ async def serve_http(
     """Serve until told to stop. `ready` is called with the URL once the port accepts connections."""
     with open_listener(address, *parse_address(address)) as listener:
         shown, port = shown_address(listener)
-        app = create_app(runtime, host=shown, port=port, more=more)
-        ready(f"http://{shown}:{port}/mcp")
-        await uvicorn.Server(configure(app)).serve(sockets=[listener])
+        settings = runtime.settings
+        async with open_desk(settings, runtime) as desk:
+            console = console_routes(desk, Places(port, shown, settings.console.url))
+            app = create_app(runtime, host=shown, port=port, more=[*more, *console])
+            with announced(settings, f"http://{shown}:{port}{BASE}"):
+                ready(f"http://{shown}:{port}/mcp")
+                await uvicorn.Server(configure(app)).serve(sockets=[listener])
 
 
 def open_listener(address: str, host: str, port: int, *, shared: bool = False) -> socket.socket:

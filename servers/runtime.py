@@ -40,6 +40,7 @@ from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
 from clew.core.wire import Trail, Wire
+from clew.servers.console_address import find_console
 from clew.servers.event_tools import event_tools, names_for
 from clew.servers.evidence import Evidence, names, open_evidence, versions
 from clew.servers.settings import Settings
@@ -133,7 +134,7 @@ class Runtime:
                 Walk(
                     sink=evidence,
                     journal=store.journal,
-                    consenting=await _consent(policy, store),
+                    consenting=await _consent(policy, store, settings),
                     begin=evidence.audit.begin,
                     names=names(settings),
                 ),
@@ -282,8 +283,9 @@ class Runtime:
         return account or self.account or self.settings.of(connector.name).account or None
 
 
-async def _consent(policy: Policy, store: Store) -> Consent:
-    return Consent(policy, await open_approvals(store.database, store.sealer))
+async def _consent(policy: Policy, store: Store, settings: Settings) -> Consent:
+    approvals = await open_approvals(store.database, store.sealer)
+    return Consent(policy, approvals, console=lambda: find_console(settings))
 
 
 def _event_tools(

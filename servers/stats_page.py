@@ -23,6 +23,10 @@ main { max-width: 1080px; margin: 0 auto; padding: 40px 24px 56px; }
 h1 { font-size: 27px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -.015em; }
 h2 { font-size: 16px; margin: 0 0 2px; }
 p { margin: 0; } .soft { color: var(--soft); } header { margin-bottom: 28px; }
+footer { margin-top: 28px; font-size: 13px; color: var(--soft); } footer p { max-width: 78ch; margin-bottom: 6px; }
+@media print { body { background: #fff; } .card { break-inside: avoid; } }
+"""
+PLOTS = """
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(220px, 45%), 1fr)); gap: 14px; }
 .tiles { margin-bottom: 14px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px; }
@@ -39,15 +43,16 @@ p { margin: 0; } .soft { color: var(--soft); } header { margin-bottom: 28px; }
 .legend { display: flex; gap: 18px; font-size: 13px; color: var(--soft); margin: 10px 0 0; padding: 0; }
 .legend li { list-style: none; }
 .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 6px; }
+.of-good { background: var(--good); } .of-failed { background: var(--failed); }
+.of-unknown { background: var(--unknown); }
 .scroll { overflow-x: auto; } table { width: 100%; border-collapse: collapse; font-size: 14px; white-space: nowrap; }
 th { font-weight: 550; color: var(--soft); font-size: 12.5px; text-align: right; padding: 8px 10px;
   border-bottom: 1px solid var(--line); }
 td { text-align: right; padding: 8px 10px; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; } tr:last-child td { border-bottom: 0; }
 .total td { font-weight: 600; } .meter { width: 60px; height: 8px; margin-right: 8px; vertical-align: middle; }
-footer { margin-top: 28px; font-size: 13px; color: var(--soft); } footer p { max-width: 78ch; margin-bottom: 6px; }
-@media print { body { background: #fff; } .card { break-inside: avoid; } }
 """
+"""What the figures themselves look like; the console's pages bring the colours under the same names."""
 _SECURITY = "default-src 'none'; style-src 'unsafe-inline'"
 _COLUMNS = ("Calls", "Success", "Sent again", "Person", "Unknown", "Median", "95 %", "Tokens", "Cost")
 _NOTES = (
@@ -66,12 +71,15 @@ def render(found: Found) -> str:
     head = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>What the agents did</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_SECURITY}"><style>{_STYLE}</style></head>'
+        f'<meta http-equiv="Content-Security-Policy" content="{_SECURITY}"><style>{_STYLE}{PLOTS}</style></head>'
     )
-    parts = [_header(found), _tiles(found), _over_time(found)]
-    parts.append(f'<div class="pair">{_failures(found)}{_complexity(found)}</div>')
-    parts += [_table(found), _footer()]
-    return f"{head}<body><main>{''.join(parts)}</main></body></html>\n"
+    return f"{head}<body><main>{_header(found)}{body(found)}{_footer()}</main></body></html>\n"
+
+
+def body(found: Found) -> str:
+    """Figures, plots and table, for any page that has their style."""
+    pair = f'<div class="pair">{_failures(found)}{_complexity(found)}</div>'
+    return "".join([_tiles(found), _over_time(found), pair, _table(found)])
 
 
 def _header(found: Found) -> str:
@@ -116,7 +124,7 @@ def _tiles(found: Found) -> str:
 def _over_time(found: Found) -> str:
     kinds = (("good", "succeeded"), ("failed", "failed"), ("unknown", "in doubt"))
     bars = [(each["day"], [(kind, each.get(kind, 0)) for kind, _ in kinds]) for each in found["days"]]
-    legend = "".join(f'<li><i style="background:var(--{kind})"></i>{word}</li>' for kind, word in kinds)
+    legend = "".join(f'<li><i class="of-{kind}"></i>{word}</li>' for kind, word in kinds)
     return (
         '<section class="card"><h2>Calls a day</h2><p class="soft">By how they ended</p>'
         f'{stacked(bars, "Calls a day, by how they ended")}<ul class="legend">{legend}</ul></section>'

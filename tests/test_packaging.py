@@ -13,7 +13,7 @@ import pytest
 import clew
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("auth", "connectors", "core", "servers")
+FOLDERS = ("auth", "connectors", "core", "servers", "testing")
 
 
 def test_the_public_names_are_sorted_resolve_and_are_at_most_thirty() -> None:

@@ -66,6 +66,11 @@ def _entries(settings: Settings) -> list[dict[str, Any]]:
     values |= {
         "webhooks.public_url": settings.webhooks.public_url,
         "webhooks.trusted_proxies": list(settings.webhooks.trusted_proxies),
+        "console.url": settings.console.url,
+        "console.issuer": settings.console.issuer,
+        "console.identity": settings.console.identity,
+        "console.people": list(settings.console.people),
+        "console.groups": list(settings.console.groups),
         "webhooks.most_body": settings.webhooks.most_body,
     }
     for name, connector in sorted(settings.connectors.items()):

@@ -11,9 +11,9 @@ from clew.core.connector import Connector
 from clew.core.errors import ClewError, ConfigurationError
 from clew.core.fields import as_object
 from clew.core.registry import discover, load
-from clew.servers.cli.judging import ALIASES, judge_recording
 from clew.servers.cli.output import emit, emit_json, facts
-from clew.servers.cli.recordings import Recording, read_document, read_headers, read_now, read_status
+from clew.testing.judging import ALIASES, judge_recording
+from clew.testing.recordings import Recording, read_document, read_headers, read_now, read_status
 
 _LARGEST = 50_000_000
 _FIRST = ("code", "outcome", "retry", "retry_after", "bucket", "grant", "rule")

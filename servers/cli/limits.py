@@ -36,7 +36,7 @@ async def _show(settings: Settings, arguments: Namespace) -> int:
     store = open_limits(settings)
     try:
         while True:
-            _print(await _rows(store, arguments.name), arguments)
+            _print(await budgets(store, arguments.name), arguments)
             if not arguments.watch:
                 return 0
             await asyncio.sleep(1.0)
@@ -61,9 +61,10 @@ def _print(rows: list[dict[str, Any]], arguments: Namespace) -> None:
         sys.stdout.flush()
 
 
-async def _rows(store: LimitStore, name: str | None) -> list[dict[str, Any]]:
-    now, budgets = await store.everything()
-    rows = [_row(key, terms, level, now) for key, (terms, level) in sorted(budgets.items())]
+async def budgets(store: LimitStore, name: str | None = None) -> list[dict[str, Any]]:
+    """What is known of every budget, or of those of one connector."""
+    now, found = await store.everything()
+    rows = [_row(key, terms, level, now) for key, (terms, level) in sorted(found.items())]
     return [row for row in rows if row and name in (None, row["connector"])]
 
 

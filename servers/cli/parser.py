@@ -5,7 +5,9 @@ import argparse
 from clew import __version__
 from clew.servers.cli.audit_commands import add_audit
 from clew.servers.cli.auth_commands import add_auth
+from clew.servers.cli.check_commands import add_check
 from clew.servers.cli.consent_commands import add_consent
+from clew.servers.cli.console_commands import add_console
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
 from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
@@ -30,7 +32,9 @@ def build() -> Parser:
     add_audit(commands)
     add_writes(commands)
     add_consent(commands)
+    add_console(commands)
     add_webhooks(commands)
+    add_check(commands)
     _add_explain(commands)
     _add_rest(commands)
     return parser

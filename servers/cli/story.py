@@ -52,11 +52,12 @@ def tell(record: Mapping[str, Any]) -> list[str]:
         return [
             f"On {clock(record['started'])} {record.get('removed', 0)} old records were removed, as audit_keep says."
         ]
-    lines = [*_opening(record), "", *_timeline(record), "", *_ending(record), ""]
-    return [*lines, *_facts(record)]
+    lines = [*opening(record), "", *_timeline(record), "", *ending(record), ""]
+    return [*lines, *facts(record)]
 
 
-def _opening(record: Mapping[str, Any]) -> list[str]:
+def opening(record: Mapping[str, Any]) -> list[str]:
+    """Who called what, and with which arguments."""
     who = record.get("caller") or "Somebody"
     whose = f", there known as {record['identity']}" if record.get("identity") else ""
     tenant = f" of tenant {record['tenant']}" if record.get("tenant", "local") != "local" else ""
@@ -69,15 +70,20 @@ def _opening(record: Mapping[str, Any]) -> list[str]:
 
 
 def _timeline(record: Mapping[str, Any]) -> list[str]:
-    """Stages and requests in the order in which they began; a stage's time is its own, without that of the next."""
+    return [f"  {at:+9.3f} s  {took:8.3f} s  {what}" for at, took, what in steps(record)]
+
+
+def steps(record: Mapping[str, Any]) -> list[tuple[float, float, str]]:
+    """Stages and requests in the order in which they began: seconds after the start, seconds, what. A stage's time is
+    its own, without that of the next."""
     start: float = record["started"]
     stages = [each for each in record.get("stages", ()) if each[0] != "record"]
     ends = [each[1] for each in stages[1:]] + [each[1] + each[2] for each in stages[-1:]]
-    steps = [(at, end - at, _stage(record, name)) for (name, at, _), end in zip(stages, ends, strict=True)]
+    found = [(at, end - at, _stage(record, name)) for (name, at, _), end in zip(stages, ends, strict=True)]
     for each in record.get("attempts", ()):
-        steps.append((each.get("began", start) - start, each.get("seconds", 0.0), _request(each)))
-    steps.sort(key=lambda step: step[0])
-    return [f"  {max(at, 0.0):+9.3f} s  {max(took, 0.0):8.3f} s  {what}" for at, took, what in steps]
+        found.append((each.get("began", start) - start, each.get("seconds", 0.0), _request(each)))
+    found.sort(key=lambda step: step[0])
+    return [(max(at, 0.0), max(took, 0.0), what) for at, took, what in found]
 
 
 def _stage(record: Mapping[str, Any], name: str) -> str:
@@ -102,7 +108,8 @@ def _request(attempt: Mapping[str, Any]) -> str:
     return f"{attempt['method']} {attempt['route']}: {', '.join(parts)}"
 
 
-def _ending(record: Mapping[str, Any]) -> list[str]:
+def ending(record: Mapping[str, Any]) -> list[str]:
+    """How it ended and what that means."""
     code, outcome = record["code"], record.get("outcome", "")
     took = record.get("seconds", 0.0)
     after = f" after {took:.3f} s" if took < 60 else f" after {duration(took)}"
@@ -116,7 +123,8 @@ def _ending(record: Mapping[str, Any]) -> list[str]:
     return [line for line in lines if line]
 
 
-def _facts(record: Mapping[str, Any]) -> list[str]:
+def facts(record: Mapping[str, Any]) -> list[str]:
+    """Cost, context and the place in the chain."""
     units = ", ".join(f"{name} {amount:g}" for name, amount in record.get("units", {}).items()) or "no request"
     lines = [f"Cost: {units}; about {record.get('tokens_in', 0)} tokens written by the model, "
              f"{record.get('tokens_out', 0)} to read (a token is taken as four characters)."]  # fmt: skip

@@ -14,8 +14,8 @@ from clew.core.fields import as_list, as_object
 from clew.core.secret import Secret
 from clew.core.webhooks import Delivery, Event, Refusal, verify
 from clew.servers.cli.output import emit_json
-from clew.servers.cli.recordings import read_headers, read_now
 from clew.servers.webhook_schemes import Schemes, find
+from clew.testing.recordings import read_headers, read_now
 
 _LARGEST = 100_000_000
 

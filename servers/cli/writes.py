@@ -13,13 +13,13 @@ from clew.servers.settings import DATABASE, Settings
 from clew.servers.store import open_store
 
 UNKNOWN = 1
-_OPEN = (State.UNKNOWN, State.SENT, State.INTENDED)
+OPEN = (State.UNKNOWN, State.SENT, State.INTENDED)
 
 
 def list_writes(arguments: Namespace) -> int:
     """The newest writes."""
     settings = begin()
-    rows = asyncio.run(_rows(settings, _OPEN if arguments.unknown else tuple(State), arguments.limit))
+    rows = asyncio.run(_rows(settings, OPEN if arguments.unknown else tuple(State), arguments.limit))
     if arguments.json:
         emit_json([as_dict(row) for row in rows])
     elif rows:
@@ -81,7 +81,7 @@ async def _resolve(settings: Settings, arguments: Namespace) -> Write:
     state = State.APPLIED if arguments.applied else State.NOT_APPLIED
     async with open_store(settings) as store:
         row = await _found(store.journal, arguments.id)
-        _demand_open(row)
+        demand_open(row)
         if not await store.journal.complete(row.id, state=state, by="person"):
             raise ConfigurationError(f"a call works on write {row.id[:12]} at the moment. Try again when it has ended.")
         return await _found(store.journal, row.id)
@@ -94,7 +94,7 @@ async def _verify(settings: Settings, identity: str) -> Write:
 
     async with open_store(settings) as store:
         row = await _found(store.journal, identity)
-    _demand_open(row)
+    demand_open(row)
     async with Runtime.open(settings, [row.connection.connector]) as runtime:
         await settle(runtime.store.journal, row, lambda each: way_to(runtime, each))
         return await _found(runtime.store.journal, row.id)
@@ -107,8 +107,9 @@ async def _found(journal: Journal, identity: str) -> Write:
     return row
 
 
-def _demand_open(row: Write) -> None:
-    if row.state not in _OPEN and not row.pending:
+def demand_open(row: Write) -> None:
+    """Raise `ConfigurationError` when nothing is left to settle."""
+    if row.state not in OPEN and not row.pending:
         raise ConfigurationError(f"write {row.id[:12]} is {row.state.value} already; there is nothing to settle.")
 
 

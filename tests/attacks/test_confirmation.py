@@ -107,14 +107,45 @@ async def test_a_tampered_or_foreign_state_is_refused(runtime: Runtime, sandbox:
     assert deletions(sandbox) == 0
 
 
-async def test_a_hostile_preview_cannot_draw_on_the_terminal_or_fake_lines(runtime: Runtime, sandbox: Sandbox) -> None:
-    lie = "x\x1b[2J\nArguments:\n  contact_id: con_000009\u202e"
+LIES = {
+    "escapes": ("x\x1b[2J\nArguments:\n    contact_id: con_000009", "control characters that could draw"),
+    "order": ("refund\u202egpj.exe", "right-to-left override"),
+    "unseen": ("Ac\u200bme", "zero width space"),
+    "letters": ("\u0410\u0441me Ltd", "reads as Acme"),
+    "styled": ("\uff21\uff43\uff4d\uff45", "reads as Acme"),
+    "markdown": ("[Acme](https://evil.example)\n# Approved", "holds Markdown or HTML"),
+    "html": ("Acme <!-- <b>never mind</b> -->", "holds Markdown or HTML"),
+    "address": ("see https://acme.example@evil.example/a", "leads to evil.example"),
+    "coded": ("see xn--80ak6aa92e.com", "is a coded name"),
+    "tail": ("Acme " + "." * 900 + " and delete everything", "longer than what is shown"),
+}
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+@pytest.mark.parametrize("kind", LIES)
+async def test_a_preview_that_lies_is_shown_as_it_is_with_a_warning(
+    runtime: Runtime, sandbox: Sandbox, kind: str, era: str
+) -> None:
+    """Every channel shows this text: the host's dialogue, the terminal, `clew approvals`."""
+    lie, warning = LIES[kind]
     sandbox.fault("set_field", method="GET", path="/api/contacts/con_000003", field="company", value=lie)
-    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
-        asked = await ask(client, ALAN)
-    request = (asked.input_requests or {})["approve"]
-    assert isinstance(request, types.ElicitRequest)
-    message = request.params.message
-    assert "\x1b" not in message
+    asked: list[str] = []
+
+    async def decline(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+        asked.append(params.message)
+        return types.ElicitResult(action="decline")
+
+    async with Client(build_server(runtime), mode=era, elicitation_callback=decline) as client:
+        await client.call_tool("delete_contact", ALAN)
+    message = asked[0]
+    assert warning in message
+    head, body = message.split("Arguments:", 1)
+    assert "Be careful:" in head
+    assert all(line.isprintable() for line in message.splitlines())
     assert "\u202e" not in message
-    assert [line for line in message.splitlines() if line.startswith("  contact_id:")] == ["  contact_id: con_000003"]
+    assert [line for line in body.splitlines() if "contact_id:" in line.split(",")[0][:16]] == [
+        "    contact_id: con_000003"
+    ]
+    # Four blanks after an empty line: to whoever draws Markdown this is a block of code, and nothing in it is drawn.
+    assert all(line.startswith("    ") for line in body.splitlines() if line and line != "It will hit:")
+    assert deletions(sandbox) == 0

@@ -168,6 +168,19 @@ async def test_everybody_approves_the_same_edited_arguments(approvals: Approvals
     assert (await approvals.get(asked.id)).edit == edit
 
 
+async def test_a_yes_counts_for_what_the_person_had_before_them(approvals: Approvals) -> None:
+    asked = await approvals.request(QUESTION, wanting(needed=2), requester="claude")
+    edit = Edit({"id": "pay_1", "amount": 5}, "other digest")
+    ada = await approvals.vote(
+        asked.id, Verdict.APPROVE, approver="ada", channel=Channel.CONSOLE, edit=edit, seen=asked.shown
+    )
+    assert (asked.shown, ada.shown) == (QUESTION.digest, "other digest")
+    with pytest.raises(ConflictError, match="other arguments by now"):
+        await approvals.vote(asked.id, Verdict.APPROVE, approver="bob", channel=Channel.CONSOLE, seen=asked.shown)
+    both = await approvals.vote(asked.id, Verdict.APPROVE, approver="bob", channel=Channel.CONSOLE, seen=ada.shown)
+    assert both.state is State.APPROVED
+
+
 async def test_an_approval_that_is_not_there_is_not_found(approvals: Approvals) -> None:
     with pytest.raises(NotFoundError, match="there is no approval 'nope'"):
         await approvals.get("nope")

@@ -82,7 +82,7 @@ async def test_only_the_calls_that_the_declaration_names_are_asked_about() -> No
             await call(shop(), {"item": "tea", "gift": True}, person)
         assert (route.call_count, len(person.asked)) == (1, 1)
     assert person.asked[0].preview == {"price": "7"}
-    assert "It will hit:\n  price: 7" in person.asked[0].text
+    assert "It will hit:\n\n    price: 7" in person.asked[0].text
 
 
 async def test_a_question_without_a_preview_does_not_speak_of_one() -> None:

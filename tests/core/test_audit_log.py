@@ -220,12 +220,52 @@ async def test_a_spool_that_has_grown_is_started_anew_with_the_calls_under_way(
 
 async def test_records_that_come_while_the_batch_is_written_stay_in_the_spool(database: Database, folder: Path) -> None:
     async with AuditLog.open(database, folder) as kept:
-        kept.begin(record("under way"))
+        kept.begin(record("under way", effect="write"))
         kept(record("a"))
         await kept.flush()
         assert next(folder.glob("*.spool")).stat().st_size > 0
         kept(record("under way"))
     assert await references(database) == ["a", "under way"]
+
+
+async def test_a_read_says_that_it_began_only_when_it_takes_long(database: Database, folder: Path) -> None:
+    async with AuditLog.open(database, folder) as kept:
+        kept.begin(record("short"))
+        kept.begin(record("long"))
+        kept(record("short"))
+        spool = next(folder.glob("*.spool"))
+        assert "begun" not in spool.read_text()
+        async with asyncio.timeout(10):
+            while "begun" not in spool.read_text():
+                await asyncio.sleep(0.01)
+        assert json.loads(spool.read_text().splitlines()[-1])["begun"]["reference"] == "long"
+    await take_in(database, folder)
+    crashed = await find(database, "long") or {}
+    assert (crashed["code"], crashed["outcome"]) == ("crashed", "not_applied")
+
+
+async def test_a_write_says_that_it_began_before_anything_else_happens(database: Database, folder: Path) -> None:
+    async with AuditLog.open(database, folder) as kept:
+        kept.begin(record("w", effect="write"))
+        assert json.loads(next(folder.glob("*.spool")).read_text())["begun"]["reference"] == "w"
+        kept(record("w", effect="write"))
+
+
+async def test_two_that_flush_at_once_link_each_record_once(database: Database, folder: Path) -> None:
+    async with AuditLog.open(database, folder) as kept:
+        for number in range(250):
+            kept(record(f"r{number}"))
+        assert await asyncio.gather(*(kept.flush() for _ in range(5))) == [True] * 5
+        assert not kept.failing
+    assert len(await references(database)) == 250
+    assert (await verify(database, read_anchor(folder))).faults == ()
+
+
+async def test_a_record_that_is_taken_over_twice_is_linked_once(database: Database) -> None:
+    await put(database, record("a"))
+    await put(database, record("a"), record("b"), record("b", 2000.0), again=True)
+    assert await references(database) == ["a", "b"]
+    assert (await verify(database)).faults == ()
 
 
 async def test_without_a_place_for_the_spool_records_still_reach_the_chain(
@@ -334,7 +374,7 @@ async def test_a_spool_that_cannot_be_started_anew_is_kept_in_use(
 ) -> None:
     monkeypatch.setattr(audit_log, "_ROTATE_BYTES", 0)
     async with AuditLog.open(database, folder) as kept:
-        kept.begin(record("long"))
+        kept.begin(record("long", effect="write"))
         kept(record("short"))
         former = kept.spool
         folder.rename(folder.with_name("away"))

@@ -182,7 +182,7 @@ async def test_a_person_who_answers_elsewhere_lets_the_waiting_call_go_on(
     url, requests = await serve(reply(200, PAID), reply(200, PAID))
     desk.acts = [desk.approve]
     host = Person(ApprovalRequiredError("nobody there"))
-    consent = desk.consent(console="http://127.0.0.1:1")
+    consent = desk.consent(console=lambda: "http://127.0.0.1:1")
     done = await office.call("refund_payment", url, host=host, consenting=consent, **{**REFUND, "seconds": 30})
     assert done["id"] == "p1"
     assert verbs(requests) == [b"GET", b"POST"]

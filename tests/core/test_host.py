@@ -19,21 +19,29 @@ def question(connection: Connection = WORK, **facts: Any) -> Question:
 def test_the_question_names_action_account_arguments_and_object() -> None:
     assert question(arguments={"id": 5, "tags": ["a"]}).text.splitlines() == [
         "Delete a note.",
-        "Tool: delete_note, account: acme (work)",
+        "",
+        "What will be done:",
+        "",
+        "    tool: delete_note",
+        "    account: acme (work)",
+        "",
         "Arguments:",
-        "  id: 5",
-        "  tags: ['a']",
+        "",
+        "    id: 5",
+        "    tags: ['a']",
+        "",
         "It will hit:",
-        "  title: Hello",
+        "",
+        "    title: Hello",
     ]
 
 
 def test_a_call_without_arguments_says_so() -> None:
-    assert question(arguments={}).text.splitlines()[2:4] == ["Arguments:", "  none"]
+    assert question(arguments={}, preview={}).text.splitlines()[-3:] == ["Arguments:", "", "    none"]
 
 
 def test_a_call_without_a_preview_names_no_object() -> None:
-    assert question(preview={}).text.splitlines()[-1] == "  id: 5"
+    assert question(preview={}).text.splitlines()[-1] == "    id: 5"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +50,9 @@ def test_a_call_without_a_preview_names_no_object() -> None:
 )
 def test_a_hostile_object_can_neither_add_lines_nor_draw(lie: str) -> None:
     shown = question(preview={"title": lie, lie: "x", "nested": {"deep": [lie]}}).text
-    assert len(shown.splitlines()) == 8
+    told, _, facts = shown.partition("Arguments:")
+    assert len(facts.splitlines()) == 9, "what comes from outside adds no line"
+    assert ("Be careful:" in told) == any(not char.isspace() and not char.isprintable() for char in lie)
     assert all(line.isprintable() for line in shown.splitlines())
 
 

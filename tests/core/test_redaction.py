@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clew.core.redaction import Names, redact
+from clew.core.redaction import Names, is_secret, redact
 
 SCHEMA: dict[str, Any] = {
     "properties": {
@@ -99,3 +99,8 @@ def test_the_operator_may_hide_more_and_show_more_but_no_secret() -> None:
     assert one("text", "hello there", names) == "hello there"
     assert one("password", "x", names) == "[1 characters]"
     assert one("members", ["ada"], names) == "[1 items]"
+
+
+def test_a_name_can_be_asked_about_by_itself() -> None:
+    assert is_secret("client_secret")
+    assert not is_secret("customer")

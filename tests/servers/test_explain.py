@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from clew.servers.cli import main
-from clew.servers.cli.judging import may_have_left
+from clew.testing.judging import may_have_left
 
 Run = Any
 

@@ -21,7 +21,7 @@ from clew.core.fields import as_object
 from clew.core.formats import DecodeError, decode
 from clew.core.outcomes import ACCEPTED, OK, decide, explained, lost, mislabelled
 from clew.core.response import Response
-from clew.servers.cli.recordings import Recording
+from clew.testing.recordings import Recording
 
 ALIASES = {
     "microsoft-graph": "microsoft", "graph": "microsoft", "outlook": "microsoft", "ms-graph": "microsoft",

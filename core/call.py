@@ -56,8 +56,11 @@ class Call:
     why: audit.Why = field(default_factory=audit.Why)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     fit: "Fit | None" = None
+    asked: Mapping[str, Any] | None = None  # the caller's arguments as plain data, when a person has changed them
     settled: bool = False  # what it asks for has an end already, so nobody is asked and nothing is done
     within: str = ""  # the step of a workflow that this call is
+    row: str = ""  # the row of the journal that this call goes on with
+    until: Deadline | None = None  # how long a workflow may take whose caller does not wait for its end
 
 
 Structured = dict[str, Any]
@@ -117,7 +120,8 @@ class Walk:
         return proceed
 
     async def step(self, call: Call) -> Structured:
-        """The walk of a workflow's step: what the policy denies stays denied, and nobody is asked again."""
+        """The walk of a workflow's step, and of one that goes on: what the policy denies stays denied, and nobody is
+        asked again."""
         return await self._from(0, [self.permit if stage == self.consent else stage for stage in self.stages])(call)
 
     async def record(self, call: Call, proceed: Proceed) -> Structured:

@@ -198,6 +198,7 @@ class Consent:
     async def _take_over(call: "Call", approval: Approval, ruling: Ruling) -> None:
         """Run what a person approved instead of what was asked for, if it still is what they saw."""
         assert approval.edit is not None
+        call.asked = plain_arguments(call)
         call.typed = call.tool.signature.check(approval.edit.arguments)
         question = await ask_about(call, ruling, None)
         if question.digest != approval.edit.digest:

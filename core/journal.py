@@ -12,137 +12,39 @@ second may be lost with the machine's power: the row then says `sent`, and is se
 """
 
 import asyncio
-import hashlib
 import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from clew.core.connection import Connection
-from clew.core.database import Batched, Database, Row, SqliteDatabase, Statement, Value
+from clew.core.database import Batched, Database, SqliteDatabase, Statement
 from clew.core.errors import OutcomeUnknownError, TransientError
 from clew.core.presence import Presence
 from clew.core.sealer import Sealer
-
-_OPEN = "(pending IS NOT NULL OR state IN ('sent', 'unknown'))"
-STEPS = (
-    """CREATE TABLE writes (
-        id TEXT PRIMARY KEY, tenant TEXT NOT NULL, connector TEXT NOT NULL, account TEXT NOT NULL, tool TEXT NOT NULL,
-        request_key TEXT NOT NULL, fingerprint TEXT NOT NULL, state TEXT NOT NULL, pending TEXT, settled_by TEXT,
-        generation BIGINT NOT NULL, attempts BIGINT NOT NULL,
-        owner TEXT NOT NULL, fence BIGINT NOT NULL, lease_ends DOUBLE PRECISION NOT NULL,
-        reference TEXT, code TEXT, arguments BLOB, answer BLOB,
-        created_at DOUBLE PRECISION NOT NULL, sent_at DOUBLE PRECISION, ended_at DOUBLE PRECISION,
-        UNIQUE (tenant, connector, account, tool, request_key))""",
-    "CREATE INDEX writes_same ON writes (tenant, connector, account, tool, fingerprint, created_at)",
-    "CREATE INDEX writes_by_state ON writes (state, created_at)",
-    "CREATE INDEX writes_by_reference ON writes (connector, reference)",
-    f"CREATE INDEX writes_open ON writes (connector, created_at) WHERE {_OPEN}",
+from clew.core.write_rows import (
+    HELD,
+    LATEST,
+    LEASE_SECONDS,
+    OPEN,
+    RUNNING,
+    SELECT,
+    STEPS,
+    Ending,
+    State,
+    Wanted,
+    Write,
+    insertion,
+    matching,
+    write_of,
 )
 
-LEASE_SECONDS = 15.0
-"""How long a holder is believed without a word; a call that takes longer renews it."""
+__all__ = ["LEASE_SECONDS", "RUNNING", "Ending", "Journal", "State", "Wanted", "Write", "open_journal"]
 
 _PATIENCE = 5.0
 """Seconds for which a step is tried again when its connection breaks: each can be run twice without harm."""
-
-_COLUMNS = (
-    "id, tenant, connector, account, tool, request_key, fingerprint, state, pending, settled_by, generation, attempts, "
-    "owner, fence, reference, code, arguments, answer, created_at, sent_at, ended_at"
-)
-# An end further away than a lease is long cannot be right: the machine's clock began anew.
-_HELD = f"CASE WHEN clew_now() < lease_ends AND lease_ends <= clew_now() + {LEASE_SECONDS} THEN 1 ELSE 0 END"
-_SELECT = f"SELECT {_COLUMNS}, {_HELD} FROM writes "  # noqa: S608 - constants
-_SAME = "tenant = ? AND connector = ? AND account = ? AND tool = ? AND "
-# Of equal writes without a key of the caller, those that this one may be a repetition of.
-_RECENT = (
-    "fingerprint = ? AND (state IN ('intended', 'sent', 'unknown') OR pending IS NOT NULL "
-    "OR (state = 'applied' AND ended_at > ?))"
-)
-
-
-class State(StrEnum):
-    """What is known of a write."""
-
-    INTENDED = "intended"
-    SENT = "sent"
-    APPLIED = "applied"
-    NOT_APPLIED = "not_applied"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A write that somebody asks for. `request_id` is the caller's own key, `window` (seconds) how long an equal write
-    without one counts as the same. `arguments` are plain data."""
-
-    connection: Connection
-    tool: str
-    arguments: Mapping[str, Any]
-    request_id: str | None
-    window: float
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of exactly these arguments."""
-        text = json.dumps(self.arguments, sort_keys=True, separators=(",", ":"), default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One row. `pending` is `accepted` or `action_required` while the end comes later; times are epoch seconds.
-
-    `held` says that its lease runs; `sealed_arguments` and `sealed_answer` are opened by `Journal.arguments`, `answer`.
-    """
-
-    id: str
-    connection: Connection
-    tool: str
-    request_key: str
-    fingerprint: str
-    state: State
-    pending: str | None
-    settled_by: str | None
-    generation: int
-    attempts: int
-    owner: str
-    fence: int
-    reference: str | None
-    code: str | None
-    sealed_arguments: bytes | None
-    sealed_answer: bytes | None
-    created_at: float
-    sent_at: float | None
-    ended_at: float | None
-    held: bool
-
-    @property
-    def seed(self) -> str:
-        """What the keys for the provider are made of: another one after each certain failure."""
-        return f"{self.id}/{self.generation}"
-
-    @property
-    def marker(self) -> str:
-        """The mark of this write in the content it makes."""
-        return f"clew-{hashlib.sha256(self.seed.encode()).hexdigest()[:20]}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a write, or one look at it, ended. `answer` is kept: `{"result": …}` or `{"error": …}`."""
-
-    state: State
-    answer: Mapping[str, Any] | None = None
-    code: str | None = None
-    reference: str | None = None
-    pending: str | None = None
-    settled_by: str | None = None
 
 
 class Journal:
@@ -156,24 +58,24 @@ class Journal:
 
     async def peek(self, wanted: Wanted) -> Write | None:
         """The row that a call for `wanted` would meet, if there is one."""
-        where, parameters = _match(wanted)
-        row = await self._database.fetch_one(f"{_SELECT}WHERE {where} {_LATEST}", *parameters)
-        return None if row is None else _write(row)
+        where, parameters = matching(wanted)
+        row = await self._database.fetch_one(f"{SELECT}WHERE {where} {LATEST}", *parameters)
+        return None if row is None else write_of(row)
 
     async def claim(self, wanted: Wanted, *, state: State) -> tuple[Write, bool]:
         """Make the row in this state, durable, or find the one that is there; True says that it was made."""
         identity = secrets.token_hex(12)
         owner = f"{self.presence.appear()}/{identity}"
-        where, parameters = _match(wanted)
+        where, parameters = matching(wanted)
         sealed = await self._seal(wanted.connection, identity, "arguments", wanted.arguments)
         key = f"id:{wanted.request_id}" if wanted.request_id is not None else None
         while True:
             done = await self._run(
-                _insertion(wanted, state, (identity, owner, key), sealed),
-                (f"{_SELECT}WHERE {where} {_LATEST}", parameters),
+                insertion(wanted, state, (identity, owner, key), sealed),
+                (f"{SELECT}WHERE {where} {LATEST}", parameters),
             )
             if done[1].rows:
-                row = _write(done[1].rows[0])
+                row = write_of(done[1].rows[0])
                 return row, row.id == identity
             key = f"auto:{identity}"  # a clock that was set back has mixed up the order of equal writes
 
@@ -186,7 +88,7 @@ class Journal:
         done = await self._run(
             (
                 "UPDATE writes SET state = ?, owner = ?, fence = fence + 1, lease_ends = clew_now() + ?, "
-                "generation = generation + ?, attempts = attempts + ?, pending = NULL, "
+                "generation = generation + ?, attempts = attempts + ?, "
                 "sent_at = CASE WHEN ? = 1 OR sent_at IS NULL THEN ? ELSE sent_at END "
                 "WHERE id = ? AND owner = ? AND fence = ? AND state = ?",
                 (
@@ -194,9 +96,9 @@ class Journal:
                     row.id, row.owner, row.fence, row.state.value,
                 ),
             ),
-            (f"{_SELECT}WHERE id = ? AND owner = ?", (row.id, owner)),
+            (f"{SELECT}WHERE id = ? AND owner = ?", (row.id, owner)),
         )  # fmt: skip
-        return _write(done[1].rows[0]) if done[1].rows else None
+        return write_of(done[1].rows[0]) if done[1].rows else None
 
     async def mark_sent(self, row: Write, reference: str | None = None) -> bool:
         """A request that changes something is about to leave; durable. False when the row is no longer ours."""
@@ -205,11 +107,45 @@ class Journal:
             (
                 "UPDATE writes SET state = 'sent', attempts = attempts + 1, sent_at = COALESCE(sent_at, ?), "  # noqa: S608
                 "reference = COALESCE(?, reference), lease_ends = clew_now() + ? "
-                f"WHERE id = ? AND owner = ? AND fence = ? AND {_HELD} = 1",
+                f"WHERE id = ? AND owner = ? AND fence = ? AND {HELD} = 1",
                 (now, reference, LEASE_SECONDS, row.id, row.owner, row.fence),
             )
         )
         return done[0].changed == 1
+
+    async def promise(self, row: Write) -> bool:
+        """Whoever made this call has gone with the row's id as a handle: it goes on, in another process if this one
+        ends. Durable. False when it has its end already, or is no longer ours."""
+        done = await self._run(
+            (
+                "UPDATE writes SET pending = ? WHERE id = ? AND owner = ? AND fence = ? AND state = 'sent' "  # noqa: S608
+                f"AND {HELD} = 1",
+                (RUNNING, row.id, row.owner, row.fence),
+            )
+        )
+        return done[0].changed == 1
+
+    async def forsake(self, identity: str, *, code: str) -> bool:
+        """Take the promise back: nobody takes this row up again when its process ends. False when it has an end."""
+        done = await self._run(
+            (
+                "UPDATE writes SET pending = NULL, code = ? WHERE id = ? AND state = 'sent' AND pending = ?",
+                (code, identity, RUNNING),
+            )
+        )
+        return done[0].changed == 1
+
+    async def steps(self, row: Write) -> list[Write]:
+        """The steps of a workflow in the order in which they began, what took them back among them."""
+        rows = await self._database.fetch_all(
+            f"{SELECT}WHERE tenant = ? AND connector = ? AND account = ? AND request_key LIKE ? "
+            "ORDER BY created_at, id",
+            row.connection.tenant,
+            row.connection.connector,
+            row.connection.account,
+            f"id:flow {row.seed} %",
+        )
+        return [write_of(each) for each in rows]
 
     async def extend(self, row: Write) -> bool:
         """Hold the row for another lease."""
@@ -280,7 +216,7 @@ class Journal:
     async def open_writes(self, connection: Connection, *, since: float = 0.0, limit: int = 500) -> list[Write]:
         """The newest writes of a connection whose end is not known, made after `since` (seconds since 1970)."""
         rows = await self._database.fetch_all(
-            f"{_SELECT}WHERE {_OPEN} AND connector = ? AND created_at > ? AND tenant = ? AND account = ? "
+            f"{SELECT}WHERE {OPEN} AND connector = ? AND created_at > ? AND tenant = ? AND account = ? "
             "ORDER BY created_at DESC LIMIT ?",
             connection.connector,
             since,
@@ -288,22 +224,22 @@ class Journal:
             connection.account,
             limit,
         )
-        return [_write(row) for row in rows]
+        return [write_of(row) for row in rows]
 
     async def find(self, connector: str, reference: str, *, tenant: str | None = None) -> list[Write]:
         """The writes of a connector with this reference at the provider, the newest first."""
         rows = await self._database.fetch_all(
-            f"{_SELECT}WHERE connector = ? AND reference = ? AND tenant = COALESCE(?, tenant) ORDER BY created_at DESC",
+            f"{SELECT}WHERE connector = ? AND reference = ? AND tenant = COALESCE(?, tenant) ORDER BY created_at DESC",
             connector,
             reference,
             tenant,
         )
-        return [_write(row) for row in rows]
+        return [write_of(row) for row in rows]
 
     async def get(self, identity: str) -> Write | None:
         """One row by its id, or by as much of its beginning as names only one."""
-        rows = await self._database.fetch_all(f"{_SELECT}WHERE id LIKE ? LIMIT 2", f"{identity.rstrip('%_')}%")
-        return _write(rows[0]) if len(rows) == 1 else None
+        rows = await self._database.fetch_all(f"{SELECT}WHERE id LIKE ? LIMIT 2", f"{identity.rstrip('%_')}%")
+        return write_of(rows[0]) if len(rows) == 1 else None
 
     async def rows(
         self, *, states: Sequence[State] = tuple(State), tenant: str | None = None, limit: int = 100
@@ -311,12 +247,12 @@ class Journal:
         """The newest rows in these states."""
         marks = ", ".join("?" for _ in states)
         rows = await self._database.fetch_all(
-            f"{_SELECT}WHERE state IN ({marks}) AND tenant = COALESCE(?, tenant) ORDER BY created_at DESC LIMIT ?",
+            f"{SELECT}WHERE state IN ({marks}) AND tenant = COALESCE(?, tenant) ORDER BY created_at DESC LIMIT ?",
             *(state.value for state in states),
             tenant,
             limit,
         )
-        return [_write(row) for row in rows]
+        return [write_of(row) for row in rows]
 
     async def prune(self, *, answers_after: float, rows_after: float) -> None:
         """Forget answers and whole rows of this age (seconds). What is unknown or pending stays."""
@@ -330,7 +266,7 @@ class Journal:
             (
                 "DELETE FROM writes WHERE (state IN ('applied', 'not_applied') "  # noqa: S608
                 "AND pending IS NULL AND ended_at < ?) "
-                f"OR (state = 'intended' AND created_at < ? AND {_HELD} = 0)",
+                f"OR (state = 'intended' AND created_at < ? AND {HELD} = 0)",
                 (now - rows_after, now - rows_after),
             ),
             durable=False,
@@ -372,9 +308,6 @@ class Journal:
                 await asyncio.sleep(0.1)
 
 
-_LATEST = "ORDER BY created_at DESC, id DESC LIMIT 1"
-
-
 async def open_journal(database: Database, sealer: Sealer, *, window: float = 600.0) -> Journal:
     """Make the table when it is missing and return the journal. `window` is `Wanted.window` for all calls."""
     await database.migrate("writes", STEPS)
@@ -387,50 +320,5 @@ def _folder(database: Database) -> Path | None:
     return None if path is None else path.with_name(f"{path.name}-writers")
 
 
-def _scope(wanted: Wanted) -> tuple[str, str, str, str]:
-    where = wanted.connection
-    return where.tenant, where.connector, where.account, wanted.tool
-
-
-def _match(wanted: Wanted) -> tuple[str, tuple[Value, ...]]:
-    """The condition that finds the row a write would meet."""
-    if wanted.request_id is not None:
-        return f"{_SAME}request_key = ?", (*_scope(wanted), f"id:{wanted.request_id}")
-    return f"{_SAME}{_RECENT}", (*_scope(wanted), wanted.fingerprint, time.time() - wanted.window)
-
-
-def _insertion(wanted: Wanted, state: State, made: tuple[str, str, str | None], sealed: bytes) -> Statement:
-    """Make the row, unless there is one that the caller must meet. `made` is its id, its owner and its key.
-
-    Equal writes without a key form a chain: the key of each names the one before, so two at once are never both made.
-    """
-    identity, owner, key = made
-    same = (*_scope(wanted), wanted.fingerprint)
-    now, (where, parameters) = time.time(), _match(wanted)
-    sql = (
-        "INSERT INTO writes (id, tenant, connector, account, tool, request_key, fingerprint, state, generation, "  # noqa: S608
-        "attempts, owner, fence, lease_ends, arguments, created_at, sent_at) "
-        "SELECT ?, ?, ?, ?, ?, COALESCE(?, 'auto:' || ? || ':' || COALESCE((SELECT MAX(id) FROM writes WHERE "
-        f"{_SAME}fingerprint = ? AND created_at = (SELECT MAX(created_at) FROM writes WHERE {_SAME}"
-        "fingerprint = ?)), '')), ?, ?, 1, ?, ?, 1, clew_now() + ?, ?, ?, ? "
-        f"WHERE NOT EXISTS (SELECT 1 FROM writes WHERE {where}) "
-        "ON CONFLICT (tenant, connector, account, tool, request_key) DO NOTHING"
-    )
-    sent = state is State.SENT
-    values = (identity, *_scope(wanted), key, wanted.fingerprint, *same, *same, wanted.fingerprint, state.value)
-    more = (int(sent), owner, LEASE_SECONDS, sealed, now, now if sent else None)
-    return sql, (*values, *more, *parameters)
-
-
 def _label(connection: Connection, identity: str, what: str) -> str:
     return f"write {json.dumps([connection.connector, connection.account, identity, what])}"
-
-
-def _write(row: Row) -> Write:
-    identity, tenant, connector, account, *facts = row
-    fields: dict[str, Any] = dict(zip(_FIELDS, facts, strict=True))
-    fields |= {"state": State(fields["state"]), "held": bool(fields["held"])}
-    return Write(id=identity, connection=Connection(tenant, connector, account), **fields)
-
-
-_FIELDS = tuple(Write.__dataclass_fields__)[2:]

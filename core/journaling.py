@@ -85,7 +85,7 @@ def wanted(call: "Call", journal: Journal) -> Wanted:
     """What the call asks for, as the journal compares it."""
     plain = call.tool.signature.model.model_validate(call.typed).model_dump(mode="json", exclude_none=True)
     given = call.within or call.arguments.get("request_id")
-    return Wanted(call.connection, call.tool.name, plain, given, journal.window)
+    return Wanted(call.connection, call.tool.name, plain, given, journal.window, call.row, call.asked)
 
 
 def _writing(call: "Call", journal: Journal | None) -> Writing:
@@ -97,15 +97,20 @@ def _writing(call: "Call", journal: Journal | None) -> Writing:
         deadline=call.deadline,
         sleep=wire.sleep,
         checks=checking_tools(wire.connector, tool),
-        look=looker(tool, wire, call.deadline, call.typed) if tool.verify is not None else None,
+        look=looker(tool, wire, call.deadline, call.typed, journal) if tool.verify is not None else None,
         timing=tool.verify,
         approved=not call.settled,
         resumes=tool.workflow,
     )
 
 
-def looker(tool: Tool, wire: Wire, deadline: Deadline, arguments: Mapping[str, Any]) -> Looker:
-    """The tool's declared look, as a function of the row. What it asks for is a read and leaves no trace in the row."""
+def looker(
+    tool: Tool, wire: Wire, deadline: Deadline, arguments: Mapping[str, Any], journal: Journal | None = None
+) -> Looker:
+    """The tool's declared look, as a function of the row. What it asks for is a read and leaves no trace in the row.
+
+    With a `journal` it looks for what the row says was sent: a person may have changed what the caller asked for.
+    """
     timing = tool.verify
     assert isinstance(timing, Look)
 
@@ -114,7 +119,9 @@ def looker(tool: Tool, wire: Wire, deadline: Deadline, arguments: Mapping[str, A
         form = tool.once.form if isinstance(tool.once, ProviderKey | NaturalKey) else "hex"
         facts: dict[str, Any] = {"marker": row.marker, "reference": row.reference, "sent_at": row.sent_at}
         facts["key"] = key_of(row.seed, 0, form)
-        found = await timing.read(api, **timing.takes({**facts, **arguments}))
+        sent = await journal.arguments(row) if journal is not None else None
+        given = arguments if sent is None else tool.signature.check(sent)
+        found = await timing.read(api, **timing.takes({**facts, **given}))
         return None if found is None else tool.signature.structured(found)
 
     return look

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from clew.core.connector import Connector, Tool
 from clew.core.deadline import Deadline
 from clew.core.errors import ClewError
-from clew.core.journal import Ending, Journal, State, Write
+from clew.core.journal import RUNNING, Ending, Journal, State, Write
 from clew.core.journaling import checking_tools, looker
 from clew.core.wire import Wire
 from clew.core.writing import Writing
@@ -53,6 +53,8 @@ def _is_due(row: Write) -> bool:
 
 async def settle(journal: Journal, row: Write, wires: Wires) -> bool:
     """Settle one row that nobody holds; True when its end is known now."""
+    if row.pending == RUNNING:  # a workflow, which goes on: whoever serves it takes it up
+        return False
     if row.state is State.INTENDED:  # it was never sent
         taken = await journal.take(row, State.INTENDED)
         return taken is not None and await journal.finish(taken, Ending(state=State.NOT_APPLIED, settled_by="restart"))

@@ -197,7 +197,7 @@ def _json_faults(given: Mapping[str, Any]) -> dict[str, str]:
     """What no request could carry is refused here, whatever the types allow."""
     try:
         json.dumps(given, ensure_ascii=False, allow_nan=False, default=str).encode()
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):  # a TypeError is a key that is no text, of a caller in this process
         return {"arguments": "they hold broken text, a number that is not finite, or are nested too deeply"}
     return {}
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clew.core import once as offers
@@ -19,7 +19,7 @@ from clew.core.errors import (
     TransientError,
 )
 from clew.core.holding import Answer, Holding
-from clew.core.journal import Ending, State, Write
+from clew.core.journal import RUNNING, Ending, State, Write
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Settling(Holding):
             await self._finish(self._kept_error(error))
             raise error
         if outcome is Outcome.NOT_APPLIED:
-            await self._finish(Ending(state=State.NOT_APPLIED, code=error.code))
+            await self._finish(Ending(state=State.NOT_APPLIED, code=error.code, answer=self._for_later(error)))
             raise error
         self._partial = error.outcome is Outcome.NOT_APPLIED
         self.doubt = True
@@ -139,10 +139,19 @@ class Settling(Holding):
             await self.sleep(wait)
             return None
         ending, said = await self._looked(self.row, error)
-        await self._finish(ending)
         if isinstance(said, CallError):
+            await self._finish(replace(ending, answer=self._for_later(said)))
             raise said from error
+        await self._finish(ending)
         return said
+
+    def _for_later(self, error: CallError) -> Answer | None:
+        """The error, kept where the caller is not there any more to be told."""
+        return {"error": error.as_dict()} if self._promised else None
+
+    @property
+    def _promised(self) -> bool:
+        return self.row is not None and self.row.pending == RUNNING
 
     async def _looked(self, row: Write, error: CallError | None = None) -> tuple[Ending, Answer | CallError]:
         """Look at the provider as the tool declares it: the end of the row and what to tell."""
@@ -216,7 +225,11 @@ class Settling(Holding):
         return f"Check with {self.checks}." if self.checks else "Read the current state."
 
     async def stopped(self, outcome: Outcome) -> None:
-        """The call was cut off. What is known is written down, however often the cutting is repeated."""
+        """The call was cut off. What is known is written down, however often the cutting is repeated; what goes on
+        without its caller is let go of, for another process to take up."""
+        if self._promised:
+            await self._finish(Ending(state=State.SENT, pending=RUNNING))
+            return
         state = State.UNKNOWN if outcome is not Outcome.NOT_APPLIED or self.doubt else State.NOT_APPLIED
         await self._finish(Ending(state=state, code="cancelled", reference=self._reference))
 

@@ -86,7 +86,14 @@ class Flow:
 
         call, trail = self._call, self._call.trail
         made = Call(
-            tool, dict(arguments), call.connection, call.wire, call.deadline, call.host, within=f"{self._name} {name}"
+            tool,
+            dict(arguments),
+            call.connection,
+            call.wire,
+            call.until or call.deadline,
+            call.host,
+            origin=call.origin,
+            within=f"{self._name} {name}",
         )
         changes = tool.effect is not Effect.READ
         trail.in_flight += changes

@@ -21,7 +21,7 @@ from clew.core.errors import (
     TransientError,
 )
 from clew.core.holding import Answer
-from clew.core.journal import State, Write
+from clew.core.journal import RUNNING, State, Write
 from clew.core.settling import Settling, error_of
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,23 @@ class Writing(Settling):
     def refer(self, reference: str) -> None:
         """What the provider calls the object; in the row before the next request leaves."""
         self._reference, self._flushed = reference, False
+
+    # A workflow whose caller does not wait for its end.
+
+    async def promise(self) -> str | None:
+        """From now on this goes on without its caller. The handle, or None while there is nothing to go on with, or it
+        has its end already."""
+        if self.row is None or self.journal is None or not await self.journal.promise(self.row):
+            return None
+        self.row = replace(self.row, pending=RUNNING)
+        return self.row.id
+
+    async def forsake(self, code: str) -> None:
+        """Nobody takes this up again once it is cut off."""
+        assert self.row is not None
+        assert self.journal is not None
+        await self.journal.forsake(self.row.id, code=code)
+        self.row = replace(self.row, pending=None)
 
     # Before a request leaves.
 
@@ -100,7 +117,7 @@ class Writing(Settling):
             if met is not None:
                 return met
             if not self.deadline.fits(pause):
-                raise self._ends_with(self._in_progress())
+                raise self._ends_with(await self._in_progress())
             await self.sleep(pause)
             pause = min(pause * 1.6, 0.4)
 
@@ -128,7 +145,7 @@ class Writing(Settling):
 
     async def _check_same(self, row: Write) -> None:
         assert self.wanted is not None
-        if row.fingerprint != self.wanted.fingerprint:
+        if row.fingerprint != self.wanted.fingerprint and not self.wanted.row:
             raise self._ends_with(
                 ConflictError(
                     f"this request_id was used for another {row.tool}, with other arguments; nothing was sent.",
@@ -180,7 +197,12 @@ class Writing(Settling):
         error.result = result
         return error
 
-    def _in_progress(self) -> CallError:
+    async def _in_progress(self) -> Answer | CallError:
+        assert self.journal is not None
+        assert self.wanted is not None
+        row = await self.journal.peek(self.wanted)
+        if row is not None and row.pending == RUNNING:
+            return accepted(row.id)
         return TransientError(
             "the same write is in progress in another call; nothing was sent by this one.",
             outcome=Outcome.UNKNOWN,
@@ -190,6 +212,16 @@ class Writing(Settling):
     def _ends_with(self, said: Answer | CallError) -> Answered:
         self._said = said
         return Answered()
+
+
+def accepted(identity: str) -> Answer:
+    """What a call is told whose workflow goes on without it."""
+    return {
+        "accepted": {
+            "operation": identity,
+            "next": f"It goes on by itself. Read how far it is, and its end, with get_operation and {identity}.",
+        }
+    }
 
 
 def _filled(more: dict[str, Any], path: str, text: str, *, add: bool) -> dict[str, Any]:

@@ -4,10 +4,11 @@ There is no user authentication yet, so only loopback addresses are served; the 
 against them, which keeps web pages in a local browser out.
 """
 
+import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
 import uvicorn
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
@@ -88,10 +89,24 @@ def create_app(runtime: Runtime, *, host: str, port: int, more: Sequence[BaseRou
     return Starlette(routes=routes, lifespan=lifespan)
 
 
+class _Server(uvicorn.Server):
+    """One that leaves signals alone: what is under way may end before streams are closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none."""
+        yield
+
+
 async def serve_http(
-    runtime: Runtime, address: str, ready: Callable[[str], None], *, more: Sequence[Route] = ()
+    runtime: Runtime,
+    address: str,
+    ready: Callable[[str], None],
+    *,
+    more: Sequence[Route] = (),
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve until told to stop. `ready` is called with the URL once the port accepts connections."""
+    """Serve until `stop` is set. `ready` is called with the URL once the port accepts connections."""
     with open_listener(address, *parse_address(address)) as listener:
         shown, port = shown_address(listener)
         settings = runtime.settings
@@ -100,7 +115,18 @@ async def serve_http(
             app = create_app(runtime, host=shown, port=port, more=[*more, *console])
             with announced(settings, f"http://{shown}:{port}{BASE}"):
                 ready(f"http://{shown}:{port}/mcp")
-                await uvicorn.Server(configure(app)).serve(sockets=[listener])
+                server = _Server(configure(app))
+                stopping = asyncio.create_task(_stop(server, stop or asyncio.Event()))
+                try:
+                    await server.serve(sockets=[listener])
+                finally:
+                    stopping.cancel()
+
+
+async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.config.timeout_graceful_shutdown = 1  # what could end has ended by now
+    server.should_exit = True
 
 
 def open_listener(address: str, host: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -25,6 +25,7 @@ from clew.servers.origins import origin_of
 from clew.servers.rendering import fail, succeed
 from clew.servers.results import Spill
 from clew.servers.runtime import Bound, Runtime
+from clew.servers.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ _MINE = CacheHint(ttl_ms=60_000, scope="private")
 # against it as well, and show the person the mismatch instead of the error.
 _PARTIAL = {"type": "object", "properties": {"partial": {"type": "object"}}, "required": ["partial"]}
 _ERROR = {"type": "object", "properties": {"error": {"type": "object"}}, "required": ["error"]}
+_ACCEPTED = {"type": "object", "properties": {"accepted": {"type": "object"}}, "required": ["accepted"]}
 
 
 def build_server(runtime: Runtime) -> Server[Any]:
@@ -49,6 +51,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
     schemas = {tool.name: tool.input_schema for tool in offered}
     spent: dict[str, float] = {}
     spill, events = Spill(), EventResources(runtime)
+    tasks = Tasks(runtime, spill)
 
     async def list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         # A tool that would only refuse costs tokens. Called all the same, it says which login widens the grant.
@@ -69,7 +72,9 @@ def build_server(runtime: Runtime) -> Server[Any]:
             if discover:
                 name, arguments = discovery.unpacked(arguments, runtime.tools)
             own, fit = split(runtime.tools[name].tool, arguments, spill)
-            return succeed(await runtime.call(name, own, host=host, origin=origin, fit=fit), origin.caller)
+            patience = tasks.patience(context)
+            result = await runtime.call(name, own, host=host, origin=origin, fit=fit, patience=patience)
+            return await tasks.answer(context, result, origin.caller)
         except Suspend:
             assert isinstance(host.asked, Asked)
             return host.asked.result()
@@ -108,6 +113,8 @@ def build_server(runtime: Runtime) -> Server[Any]:
         cache_hints={"tools/list": _MINE, "server/discover": _FIVE_MINUTES},
         **events.handlers,
     )
+    if any(bound.tool.workflow for bound in runtime.tools.values()):
+        tasks.offer(server)
     security = RequestStateSecurity(keys=[runtime.state_key or os.urandom(32)])
     server.middleware.append(RequestStateBoundary(security, default_audience=runtime.name))
     return server
@@ -144,7 +151,10 @@ def describe(bound: Bound, policy: Policy | None = None) -> types.Tool:
         name=bound.name,
         description=tool.description,
         input_schema=input_schema_of(bound, policy or Policy()),
-        output_schema={"type": "object", "anyOf": [tool.signature.output_schema, _PARTIAL, _ERROR]},
+        output_schema={
+            "type": "object",
+            "anyOf": [tool.signature.output_schema, _PARTIAL, _ERROR, *([_ACCEPTED] if tool.workflow else [])],
+        },
         annotations=types.ToolAnnotations(
             read_only_hint=tool.effect is Effect.READ,
             destructive_hint=tool.effect is Effect.DESTRUCTIVE,

@@ -33,6 +33,10 @@ class Spill:
     _parts: dict[str, tuple[float, list[str]]] = field(default_factory=dict[str, tuple[float, list[str]]])
 
     def fit(self, call: Call, result: Structured) -> Structured:
+        """`cut`, as the walk calls it."""
+        return self.cut(result)
+
+    def cut(self, result: Structured) -> Structured:
         """`result` when it is within the budget, else what fits of it and where the rest is."""
         if _bytes(result) <= self.budget:
             return result

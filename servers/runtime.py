@@ -33,6 +33,7 @@ from clew.core.errors import ActionRequiredError, AlreadyDoneError, Configuratio
 from clew.core.host import Host, Question, SilentHost
 from clew.core.inbox import Inbox
 from clew.core.joining import Joining
+from clew.core.journal import Write
 from clew.core.limiter import Limiter
 from clew.core.policy import Decision, Policy, Ruling
 from clew.core.pool import Client, SlotTransport
@@ -43,6 +44,8 @@ from clew.core.wire import Trail, Wire
 from clew.servers.console_address import find_console
 from clew.servers.event_tools import event_tools, names_for
 from clew.servers.evidence import Evidence, names, open_evidence, versions
+from clew.servers.operation_tools import operation_tools
+from clew.servers.operations import Operations
 from clew.servers.settings import Settings
 from clew.servers.store import Store, open_events, open_limits, open_store
 from clew.servers.waiting import Waiting
@@ -84,6 +87,10 @@ class Runtime:
     wires: dict[Connection, Wire] = field(default_factory=dict[Connection, Wire])
     closing: bool = False
     active: int = 0
+    operations: Operations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.operations = Operations(self.walk, self.store.journal)
 
     @property
     def name(self) -> str:
@@ -124,7 +131,7 @@ class Runtime:
                 offered |= _event_tools(inbox, [each for each in connectors if each.name in hears], account, offered)
             joining = Joining(store.journal, inbox, {each.name: each for each in connectors})
             evidence = await stack.enter_async_context(open_evidence(settings, store.database))
-            yield cls(
+            runtime = cls(
                 settings,
                 connectors,
                 offered,
@@ -147,6 +154,9 @@ class Runtime:
                 limiter=limiter,
                 evidence=evidence,
             )
+            runtime.tools = offered | _operation_tools(runtime)
+            stack.push_async_callback(runtime.operations.close)
+            yield runtime
 
     async def call(
         self,
@@ -158,16 +168,19 @@ class Runtime:
         deadline: float | None = None,
         origin: Origin | None = None,
         fit: Fit | None = None,
+        patience: float = 0.0,
     ) -> Structured:
         """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds. `origin` is who calls, `fit`
-        makes the result as small as the caller can take."""
+        makes the result as small as the caller can take. With `patience` (seconds) a workflow that takes longer, or
+        longer than the deadline, goes on without the caller, who gets `accepted` with a handle."""
         call = await self._call(name, arguments, host, account, deadline)
         call.origin, call.fit = origin or call.origin, fit
         if self.closing:
             raise TransientError("the server is shutting down; nothing was sent.")
         self.active += 1
         try:
-            result = await self.walk(call)
+            outlives = patience > 0 and call.tool.workflow
+            result = await (self.operations.run(call, patience=patience) if outlives else self.walk(call))
             if "accepted" in result:
                 await self.waiting.accepted(call)
             return result
@@ -207,11 +220,28 @@ class Runtime:
             versions=versions(bound.connector),
         )
 
+    def serves(self, connection: Connection) -> bool:
+        """Is it a connection that the calls of this server are made with?"""
+        connector = next((each for each in self.connectors if each.name == connection.connector), None)
+        if connector is None or connection.tenant != LOCAL_TENANT:
+            return False
+        return self._chosen(connector, None) in (None, connection.account)
+
+    async def resumed(self, row: Write, arguments: Mapping[str, Any]) -> Call | None:
+        """The call that goes on with a workflow's row; None when its tool is not offered here."""
+        for bound in self.tools.values():
+            if bound.tool.workflow and (bound.connector.name, bound.tool.name) == (row.connection.connector, row.tool):
+                account = None if row.connection.account == "none" else row.connection.account
+                call = await self._call(bound.name, arguments, None, account, None)
+                call.row = row.id
+                return call if call.connection == row.connection else None
+        return None
+
     async def drain(self, seconds: float) -> None:
         """Take no new calls, and wait so long for those under way to end."""
         self.closing = True
         give_up_at = time.monotonic() + seconds
-        while self.active and time.monotonic() < give_up_at:  # noqa: ASYNC110 - a few looks, once in a process's life
+        while (self.active or self.operations.running) and time.monotonic() < give_up_at:  # noqa: ASYNC110 - a few looks, once in a process's life
             await asyncio.sleep(0.02)
 
     async def lacking(self) -> dict[str, tuple[str, ...]]:
@@ -296,6 +326,14 @@ def _event_tools(
     if own is None:
         return {}
     return {name: Bound(name, own, own.tools[each]) for each, name in names_for(own, offered).items()}
+
+
+def _operation_tools(runtime: Runtime) -> dict[str, Bound]:
+    """The tool that reads how far a workflow is, where one is offered."""
+    if not any(bound.tool.workflow for bound in runtime.tools.values()):
+        return {}
+    own = operation_tools(runtime.store.journal, runtime.serves)
+    return {name: Bound(name, own, own.tools[name]) for name in own.tools if name not in runtime.tools}
 
 
 def open_client() -> httpx.AsyncClient:

@@ -10,6 +10,7 @@ from clew.core.errors import ClewError
 from clew.core.journal import Write
 from clew.core.reconcile import reconcile
 from clew.core.wire import Wire
+from clew.servers.operations import take_up
 from clew.servers.runtime import Runtime
 
 EVERY_SECONDS = 60.0
@@ -24,6 +25,7 @@ async def keep_settling(runtime: Runtime) -> None:
     while True:
         with contextlib.suppress(ClewError):  # the store is out: what needs it says so
             await settle_all(runtime)
+            await take_up(runtime)
             if time.monotonic() - pruned > PRUNE_EVERY_SECONDS:
                 pruned = time.monotonic()
                 answers = runtime.settings.keep_results or ROWS_KEPT_SECONDS

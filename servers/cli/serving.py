@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from clew.servers.mailroom import Mailroom
     from clew.servers.runtime import Runtime
 
-_STDIO_SECONDS, HTTP_SECONDS = 2.0, 8.0
-_DRAIN_SECONDS = 5.0
+HTTP_SECONDS = 8.0
+_DRAIN_SECONDS, _CUT_SECONDS = 5.0, 2.5
 """How long calls under way may take to end after a signal: by themselves, and then when they are cut off. What a
-write came to is recorded either way; together it stays below 10 s."""
+write came to is recorded either way; with what accepted workflows need to be let go of it stays below 10 s."""
 
 
 def serve(arguments: Namespace) -> int:
@@ -67,11 +67,17 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         heavy = warning(bound.tool for bound in runtime.tools.values())
         if heavy and not arguments.discover:
             talk(f"clew: {heavy}")
+        drained = asyncio.Event()
+        drain = _drain(runtime, drained)
         if arguments.http:
-            serving = _over_http(runtime, arguments.http, mailroom)
-            return await until_stopped(serving, seconds=HTTP_SECONDS, cancel=False)
-        drain = runtime.drain(_DRAIN_SECONDS)
-        return await until_stopped(_over_stdio(runtime), seconds=_STDIO_SECONDS, cancel=True, drain=drain)
+            serving = _over_http(runtime, arguments.http, mailroom, drained)
+            return await until_stopped(serving, seconds=_CUT_SECONDS, cancel=False, drain=drain)
+        return await until_stopped(_over_stdio(runtime), seconds=_CUT_SECONDS, cancel=True, drain=drain)
+
+
+async def _drain(runtime: "Runtime", drained: asyncio.Event) -> None:
+    await runtime.drain(_DRAIN_SECONDS)
+    drained.set()
 
 
 async def _over_stdio(runtime: "Runtime") -> None:
@@ -82,13 +88,13 @@ async def _over_stdio(runtime: "Runtime") -> None:
     await serve_stdio(runtime)
 
 
-async def _over_http(runtime: "Runtime", address: str, mailroom: "Mailroom") -> None:
+async def _over_http(runtime: "Runtime", address: str, mailroom: "Mailroom", stop: asyncio.Event) -> None:
     from clew.servers.http import serve_http
 
     def ready(url: str) -> None:
         talk(f"clew: serving {_what(runtime)} at {url} - Ctrl-C stops it.")
 
-    await serve_http(runtime, address, ready, more=mailroom.routes)
+    await serve_http(runtime, address, ready, more=mailroom.routes, stop=stop)
 
 
 def _what(runtime: "Runtime") -> str:

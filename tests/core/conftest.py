@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.core.writes import PaddedSealer, Writer, make_connector
 
 from clew.core.api import Api
 from clew.core.audit import Attempt, Record
@@ -12,9 +13,11 @@ from clew.core.call import Call, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector, Effect
 from clew.core.credentials import Authorizer
+from clew.core.database import Database, open_database
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError
 from clew.core.host import SilentHost
+from clew.core.journal import Journal, open_journal
 from clew.core.limiter import Limiter
 from clew.core.response import Response
 from clew.core.wire import Exchange, Trail, Wire
@@ -123,3 +126,23 @@ async def office(connector: Connector) -> AsyncGenerator[Office]:
     """Calls of the tools of the module's own `connector` fixture."""
     async with httpx.AsyncClient(verify=False, trust_env=False) as client:
         yield Office(client, connector)
+
+
+@pytest.fixture
+async def database(address: str) -> AsyncGenerator[Database]:
+    opened = await open_database(address)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def journal(database: Database) -> AsyncGenerator[Journal]:
+    opened = await open_journal(database, PaddedSealer())
+    yield opened
+    opened.presence.leave()
+
+
+@pytest.fixture
+async def writer(journal: Journal) -> AsyncGenerator[Writer]:
+    async with httpx.AsyncClient(verify=False, trust_env=False) as client:
+        yield Writer(client, journal, make_connector())

@@ -10,9 +10,9 @@ from tests.core.writes import CONNECTION, PaddedSealer, make_connector
 
 from clew.core.connection import Connection
 from clew.core.connector import Connector
-from clew.core.database import Database, open_database
+from clew.core.database import Database
 from clew.core.errors import ConfigurationError, InternalError, TransientError
-from clew.core.journal import Ending, Journal, State, Wanted, Write, open_journal
+from clew.core.journal import Ending, Journal, State, Wanted, Write
 from clew.core.presence import Presence
 from clew.core.reconcile import reconcile
 from clew.core.wire import Wire
@@ -23,20 +23,6 @@ ENGINES = ["sqlite", "postgres"]
 Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
 Build = Callable[..., bytes]
 Wires = Callable[[Write], Awaitable[tuple[Connector, Wire] | None]]
-
-
-@pytest.fixture
-async def database(address: str) -> AsyncIterator[Database]:
-    opened = await open_database(address)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def journal(database: Database) -> AsyncIterator[Journal]:
-    opened = await open_journal(database, PaddedSealer())
-    yield opened
-    opened.presence.leave()
 
 
 @pytest.fixture

@@ -1,51 +1,19 @@
 """A write is journaled before it leaves, told again to whoever repeats it, and never sent blindly a second time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-import httpx
 import pytest
-from tests.core.writes import PaddedSealer, Writer, make_connector
+from tests.core.writes import Writer, drop, only
 
-from clew.core.database import Database, open_database
 from clew.core.errors import AlreadyDoneError, ConflictError, Outcome, OutcomeUnknownError
-from clew.core.journal import Journal, State, open_journal
+from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 ENGINES = ["sqlite", "postgres"]
 
 Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
 Build = Callable[..., bytes]
-
-
-@pytest.fixture
-async def database(address: str) -> AsyncIterator[Database]:
-    opened = await open_database(address)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def journal(database: Database) -> AsyncIterator[Journal]:
-    opened = await open_journal(database, PaddedSealer())
-    yield opened
-    opened.presence.leave()
-
-
-@pytest.fixture
-async def writer(journal: Journal) -> AsyncIterator[Writer]:
-    async with httpx.AsyncClient(verify=False, trust_env=False) as client:
-        yield Writer(client, journal, make_connector())
-
-
-async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
-
-
-async def only(journal: Journal) -> Any:
-    (row,) = await journal.rows()
-    return row
 
 
 async def test_a_write_is_kept_and_its_repetition_answered_from_the_journal(

@@ -1,14 +1,13 @@
 """How a write ends: what refusals, lost answers, looks and cuts say about it, and what is told again afterwards."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx
 import pytest
-from tests.core.writes import CONNECTION, PaddedSealer, Writer, make_connector
+from tests.core.writes import CONNECTION, Writer, drop, only
 
-from clew.core.database import Database, open_database
+from clew.core.database import Database
 from clew.core.errors import (
     ActionRequiredError,
     AlreadyDoneError,
@@ -19,41 +18,12 @@ from clew.core.errors import (
     Retry,
 )
 from clew.core.host import Question, SilentHost
-from clew.core.journal import Journal, State, open_journal
+from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 
 Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
 Build = Callable[..., bytes]
-
-
-@pytest.fixture
-async def database(address: str) -> AsyncIterator[Database]:
-    opened = await open_database(address)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def journal(database: Database) -> AsyncIterator[Journal]:
-    opened = await open_journal(database, PaddedSealer())
-    yield opened
-    opened.presence.leave()
-
-
-@pytest.fixture
-async def writer(journal: Journal) -> AsyncIterator[Writer]:
-    async with httpx.AsyncClient(verify=False, trust_env=False) as client:
-        yield Writer(client, journal, make_connector())
-
-
-async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
-
-
-async def only(journal: Journal) -> Any:
-    (row,) = await journal.rows()
-    return row
 
 
 async def failed(writer: Writer, url: str, tool: str, seconds: float = 10.0, **arguments: Any) -> CallError:

@@ -14,6 +14,7 @@ from clew.core.audit import Record
 from clew.core.call import Call, Walk
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector
+from clew.core.consent import Consent
 from clew.core.deadline import Deadline
 from clew.core.errors import ActionRequiredError, InternalError
 from clew.core.host import Host, SilentHost
@@ -184,10 +185,22 @@ class Writer:
         host: Host | None = None,
         seconds: float = 10.0,
         connection: Connection = CONNECTION,
+        consenting: Consent | None = None,
     ) -> dict[str, Any]:
-        walk = Walk(sink=self.records.append, journal=self.journal)
+        walk = Walk(sink=self.records.append, journal=self.journal, consenting=consenting)
         wire = Wire(self.connector, connection, None, self.client, base_url=url)
         made = Call(
             self.connector.tools[tool], arguments, connection, wire, Deadline.after(seconds), host or SilentHost()
         )
         return await walk(made)
+
+
+async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that breaks the connection."""
+    writer.transport.abort()
+
+
+async def only(journal: Journal) -> Any:
+    """The one row there is."""
+    (row,) = await journal.rows()
+    return row

@@ -65,7 +65,7 @@ async def watch_once(runtime: Runtime) -> int:
 
 async def _look(runtime: Runtime, connector: Connector, connection: Connection) -> int:
     assert connector.watch is not None
-    rows = await runtime.store.journal.open_writes(connection, since=time.time() - _OPEN)
+    rows = await runtime.store.journal.open_writes(connection, since=time.time() - _OPEN, told=True)
     references = [row.reference for row in rows if row.reference]
     if not references:
         return 0

@@ -77,6 +77,11 @@ async def test_reports_end_the_call_for_each_recipient(office: Office, tmp_path:
         assert await watch_once(runtime) == 0  # another look came just before
         done = await runtime.call("send_message", call, host=Person())
         assert done["confirmed"]["recipients"] == {"ann@away.example": "delivered"}
+        office.imap.put("INBOX", report(sent["message_id"], bob="failed"))
+        assert await looked(runtime) == 1
+        done = await runtime.call("send_message", call, host=Person())
+        assert done["confirmed"]["state"] == "bounced"
+        assert done["confirmed"]["recipients"] == {"ann@away.example": "delivered", "bob@away.example": "bounced"}
         assert (await runtime.inbox.count())[Status.DEAD] == 0
     assert len(office.post.taken) == 1
 

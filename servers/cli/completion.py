@@ -11,10 +11,12 @@ _ASK = "clew completion --words"
 _PREAMBLE = {
     "bash": f"""
 _clew_connectors() {{ compgen -W "$({_ASK} connectors 2>/dev/null)" -- "$1"; }}
+_clew_hosts() {{ compgen -W "$({_ASK} hosts 2>/dev/null)" -- "$1"; }}
 _clew_tools() {{ compgen -W "$({_ASK} "tools:${{COMP_WORDS[2]}}" 2>/dev/null)" -- "$1"; }}
 """,
     "zsh": f"""
 _clew_connectors() {{ compadd -- ${{(f)"$({_ASK} connectors 2>/dev/null)"}} }}
+_clew_hosts() {{ compadd -- ${{(f)"$({_ASK} hosts 2>/dev/null)"}} }}
 _clew_tools() {{ compadd -- ${{(f)"$({_ASK} tools:${{words[2]}} 2>/dev/null)"}} }}
 """,
 }
@@ -40,6 +42,10 @@ def show_script(arguments: Namespace) -> int:
 
 def _words(wanted: str) -> list[str]:
     kind, _, name = wanted.partition(":")
+    if kind == "hosts":
+        from clew.servers.hosts.catalog import HOSTS
+
+        return [*HOSTS, *discover()]
     try:
         return list(discover()) if kind == "connectors" else list(load(name).tools)
     except ClewError:

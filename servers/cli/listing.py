@@ -41,6 +41,15 @@ def list_connectors(arguments: Namespace) -> int:
     return 0
 
 
+def entry_of(name: str) -> dict[str, Any] | None:
+    """What the list says of one connector; None when there is none of this name."""
+    found = discover().get(name)
+    if found is None:
+        return None
+    stored = [each for each in _stored(begin()) if each.connector == name]
+    return _entry(found, indexed().get(found.value), stored)
+
+
 def _stored(settings: Settings) -> "Sequence[Status]":
     """The stored accounts. Without a database nothing of the vault needs to be imported."""
     if not settings.has_database():

@@ -9,6 +9,7 @@ from clew.servers.cli.check_commands import add_check
 from clew.servers.cli.consent_commands import add_consent
 from clew.servers.cli.console_commands import add_console
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
+from clew.servers.cli.install_commands import add_install
 from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
 
@@ -28,6 +29,7 @@ def build() -> Parser:
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=Parser)
     _add_catalog(commands)
     _add_serving(commands)
+    add_install(commands)
     add_auth(commands)
     add_audit(commands)
     add_writes(commands)

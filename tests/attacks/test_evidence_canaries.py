@@ -21,6 +21,7 @@ from clew.auth.connections import set_token
 from clew.auth.schemes import Bearer
 from clew.core.audit_reading import Filter, after
 from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.policy import Decision, Policy
 from clew.core.secret import Secret
 from clew.servers.cli.story import tell
 from clew.servers.mcp import build_server
@@ -70,7 +71,8 @@ class Watched:
 @pytest.fixture
 async def watched(tmp_path: Any) -> AsyncGenerator[Watched]:
     connectors = {"acme": ConnectorSettings(base_url="https://api.acme.example")}
-    settings = Settings(home=tmp_path / "home", key_provider="file", connectors=connectors)
+    policy = Policy(writes=Decision.ALLOW)
+    settings = Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, policy=policy)
     async with Runtime.open(settings, ["acme"]) as runtime:
         await set_token(
             runtime.vault, Connection(LOCAL_TENANT, "acme", "main"), Bearer(), {"token": Secret(TOKEN)}, origin=ACME
@@ -99,6 +101,7 @@ async def test_canaries_reach_no_channel(watched: Watched) -> None:
                     await client.call_tool(
                         "create_ticket", {"subject": f"{person} {TOKEN}", "contact_id": "con_000001"}
                     )
+            assert provider.calls.call_count >= 2 * len(PERSONAL)  # searches, and writes that really left
         everything = await watched.everything() + said.getvalue()
     finally:
         logging.getLogger().removeHandler(handler)

@@ -26,7 +26,7 @@ def sandbox() -> Generator[Sandbox]:
 @pytest.fixture
 def settings(tmp_path: Path, sandbox: Sandbox) -> Settings:
     connectors = {"acme": ConnectorSettings(base_url=sandbox.url)}
-    return Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, deadline=20, policy=FREE)
+    return Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, deadline=16, policy=FREE)
 
 
 @pytest.fixture

@@ -35,11 +35,6 @@ def rules(place: "Place", monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
 async def _agent_calls(arguments: dict[str, Any] = ALAN) -> dict[str, Any]:
     """What a host that cannot ask gets for one destructive call."""
     async with Runtime.open(load_settings(), ["acme"]) as runtime:
-
-        async def at_once(seconds: float) -> None:
-            return
-
-        runtime.walk.consenting.sleep = at_once
         async with Client(build_server(runtime)) as client:
             result = await client.call_tool("delete_contact", arguments)
         return dict(result.structured_content or {})
@@ -51,8 +46,8 @@ def agent_calls(arguments: dict[str, Any] = ALAN) -> dict[str, Any]:
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls that leave no time to wait for people."""
+def hasty(place: "Place", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that leave no time to wait for people; `place` empties the environment first."""
     monkeypatch.setenv("CLEW_DEADLINE", "15")
 
 

@@ -161,7 +161,7 @@ def _sorted_pairs(kind: str, rest: str) -> Piece:
 
     def value(filling: Filling) -> bytes:
         own, _, name = filling.signature.partition(":")
-        gone = left_out | ({name} if own == place else set())
+        gone = left_out | {name} if own == place else left_out
         listed = sorted(pair for pair in pairs(filling.delivery) if pair[0] not in gone)
         return to_bytes(between.join(f"{name}={value}" for name, value in listed))
 

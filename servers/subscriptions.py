@@ -5,6 +5,7 @@ What a provider knows of one is noted beside the webhook secrets of its connecti
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import random
@@ -16,7 +17,7 @@ from typing import Any
 
 from clew.auth.webhook_secrets import add_secret, expect_secret, known, note, notes, place_of
 from clew.core.api import Api
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.connector import Connector, Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ClewError, ConfigurationError
@@ -192,18 +193,22 @@ async def _look_on(runtime: Runtime) -> None:
 async def look_once(runtime: Runtime) -> list[Health]:
     """Look at the subscriptions of the served connectors, unless another process has done so just now."""
     found: list[Health] = []
-    for connector in runtime.connectors:
-        name = json.dumps(["webhook subscriptions", connector.name])
+    mine = [each for each in runtime.connectors if each.subscription is not None]
+    tenants: Sequence[str] = ()
+    with contextlib.suppress(ClewError):
+        tenants = await runtime.tenancy.served(runtime.vault)
+    for connector, tenant in itertools.product(mine, tenants):
+        name = json.dumps(["webhook subscriptions", tenant, connector.name])
         with contextlib.suppress(ClewError):
-            if connector.subscription is not None and await runtime.refresher.leases.acquire(name, seconds=_LOOKED):
-                found += await look(runtime, connector)
+            if await runtime.refresher.leases.acquire(name, seconds=_LOOKED) is not None:
+                found += await look(runtime, connector, tenant)
     return found
 
 
-async def look(runtime: Runtime, connector: Connector) -> list[Health]:
-    """Look at every subscription of a connector, and renew what has to be."""
+async def look(runtime: Runtime, connector: Connector, tenant: str) -> list[Health]:
+    """Look at every subscription of a tenant's at a connector, and renew what has to be."""
     found: list[Health] = []
-    for stored in await runtime.vault.list(tenant=LOCAL_TENANT, connector=connector.name):
+    for stored in await runtime.vault.list(tenant=tenant, connector=connector.name):
         try:
             found.append(await renew(runtime, connector, stored.connection, always=False))
         except ClewError as error:
@@ -212,7 +217,7 @@ async def look(runtime: Runtime, connector: Connector) -> list[Health]:
 
 
 async def _api(runtime: Runtime, connector: Connector, connection: Connection) -> Api:
-    wire = await runtime.wire(connector, connection.account)
+    wire = await runtime.wire(connector, connection.account, tenant=connection.tenant)
     return Api(wire, Deadline.after(_SECONDS), Trail(), Effect.WRITE, SilentHost())
 
 

@@ -5,14 +5,15 @@ Only while writes of the last days are open, one process for all, and what was s
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from clew.core.api import Api
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.connector import Connector, Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ClewError
@@ -50,13 +51,15 @@ async def _look_on(runtime: Runtime) -> None:
 async def watch_once(runtime: Runtime) -> int:
     """Look for the ends of open writes, unless another process has done so just now. How many events were new."""
     new = 0
-    for connector in runtime.connectors:
-        if connector.watch is None:
-            continue
-        for stored in await runtime.vault.list(tenant=LOCAL_TENANT, connector=connector.name):
-            name = json.dumps(["watch", connector.name, stored.connection.account])
+    mine = [each for each in runtime.connectors if each.watch is not None]
+    tenants: Sequence[str] = ()
+    with contextlib.suppress(ClewError):
+        tenants = await runtime.tenancy.served(runtime.vault)
+    for connector, tenant in itertools.product(mine, tenants):
+        for stored in await runtime.vault.list(tenant=tenant, connector=connector.name):
+            name = json.dumps(["watch", tenant, connector.name, stored.connection.account])
             try:
-                if await runtime.refresher.leases.acquire(name, seconds=_LOOKED):
+                if await runtime.refresher.leases.acquire(name, seconds=_LOOKED) is not None:
                     new += await _look(runtime, connector, stored.connection)
             except ClewError as error:
                 log.warning("nobody could look for what became of the mail of %s: %s", stored.connection, error)
@@ -69,7 +72,7 @@ async def _look(runtime: Runtime, connector: Connector, connection: Connection) 
     references = [row.reference for row in rows if row.reference]
     if not references:
         return 0
-    wire = await runtime.wire(connector, connection.account)
+    wire = await runtime.wire(connector, connection.account, tenant=connection.tenant)
     api = Api(wire, Deadline.after(_SECONDS), Trail(), Effect.READ, SilentHost())
     found = await connector.watch(api, references)
     stored = await runtime.inbox.store([seen(connection, each) for each in found])

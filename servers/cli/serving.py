@@ -32,7 +32,7 @@ def serve(arguments: Namespace) -> int:
         raise ConfigurationError(
             "standard input or output is closed; an MCP host keeps both open. Use --http HOST:PORT without a host."
         )
-    settings = begin(http=True, tracebacks=True)
+    settings = begin(http=True, tracebacks=True, tenant=arguments.tenant)
     if arguments.http:
         from clew.servers.http import parse_address
 
@@ -63,6 +63,7 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,
         chores(runtime) as mailroom,
     ):
+        runtime.tenancy.of()  # nobody authenticates callers yet, so the server must have a tenant of its own
         runtime.discover = arguments.discover
         heavy = warning(bound.tool for bound in runtime.tools.values())
         if heavy and not arguments.discover:

@@ -1,15 +1,19 @@
 """How a command begins: settings, log, and one HTTP stack when it will speak HTTP."""
 
 import difflib
+from dataclasses import replace
 
 from clew.core.errors import ConfigurationError
 from clew.servers.program import set_up_logging, use_one_http_stack
-from clew.servers.settings import Settings, load_settings
+from clew.servers.settings import Settings, check_tenant, load_settings
 
 
-def begin(*, http: bool = False, tracebacks: bool = False) -> Settings:
-    """Read the settings and set the process up. Raises `ConfigurationError`."""
+def begin(*, http: bool = False, tracebacks: bool = False, tenant: str | None = None) -> Settings:
+    """Read the settings and set the process up; `tenant` is what `--tenant` says. Raises `ConfigurationError`."""
     settings = load_settings()
+    if tenant is not None:
+        check_tenant(tenant, "--tenant")
+        settings = replace(settings, tenant=tenant, sources={**settings.sources, "tenant": "--tenant"})
     set_up_logging(settings.log_level, tracebacks=tracebacks, as_json=settings.log_format == "json")
     if http:
         use_one_http_stack()

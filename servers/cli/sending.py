@@ -19,6 +19,7 @@ from clew.servers.cli.signing import account_of
 from clew.servers.cli.start import begin
 from clew.servers.cli.verifying import read_file, read_secret_files
 from clew.servers.store import open_store
+from clew.servers.tenancy import chosen_tenant
 from clew.servers.webhook_schemes import find
 
 _SECONDS = 30.0
@@ -52,11 +53,14 @@ async def _stored(arguments: Namespace) -> list[Secret]:
     from clew.auth.webhook_secrets import live, place_of
 
     missing = ConfigurationError("give --secret-file, or store a secret: clew webhooks set NAME")
-    settings = begin()
+    settings = begin(tenant=arguments.tenant)
     if arguments.scheme not in discover() or not settings.has_database():
         raise missing
     async with open_store(settings) as store:
-        record = await store.vault.get(place_of(await account_of(store, load(arguments.scheme), arguments.account)))
+        whose = await chosen_tenant(settings, store.vault)
+        record = await store.vault.get(
+            place_of(await account_of(store, load(arguments.scheme), arguments.account, whose))
+        )
         found = live(record) if record is not None else []
     if not found:
         raise missing

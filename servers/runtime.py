@@ -37,6 +37,7 @@ from clew.core.journal import Write
 from clew.core.limiter import Limiter
 from clew.core.policy import Decision, Policy, Ruling
 from clew.core.pool import Client, SlotTransport
+from clew.core.rates import open_rates
 from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
@@ -333,7 +334,8 @@ class Runtime:
 
 async def _consent(policy: Policy, store: Store, settings: Settings) -> Consent:
     approvals = await open_approvals(store.database, store.sealer)
-    return Consent(policy, approvals, console=lambda: find_console(settings))
+    rates = await open_rates(store.database)
+    return Consent(policy, approvals, console=lambda: find_console(settings), rates=rates)
 
 
 def _event_tools(

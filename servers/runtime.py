@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.request import getproxies
@@ -79,6 +79,7 @@ class Runtime:
     hears: frozenset[str] = frozenset()
     evidence: Evidence | None = None
     discover: bool = False
+    tools_changed: Callable[[], Awaitable[None]] | None = None
     state_key: bytes | None = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

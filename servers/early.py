@@ -55,11 +55,12 @@ class Greeting:
         if len(line) > 1 << 16 or not any(mark in line for mark in _MARKS):
             return "", {}
         try:
-            message = json.loads(line)
-            method, params = message["method"], message.get("params") or {}
+            message: dict[str, Any] = json.loads(line)
+            method: str = message["method"]
+            params: dict[str, Any] = message.get("params") or {}
             if method not in KEPT or not isinstance(message["id"], int | str) or isinstance(message["id"], bool):
                 return "", {}
-            meta = params.get("_meta") or {}
+            meta: dict[str, Any] = params.get("_meta") or {}
             modern = meta.get(_VERSION_KEY)
             if method == "initialize":
                 shape = sorted(key for key in params if key != "_meta")

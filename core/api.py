@@ -134,7 +134,7 @@ class Api:
             query={**paginator.first(), **place.query, **own},
             headers=more.get("headers"),
         )
-        items = [read(into, item) for item in items_of(paginator, response.data)]
+        items = [self._read(into, item) for item in items_of(paginator, response.data)]
         following = paginator.next(Answer(response.data, response.headers, response.url))
         return Page[T](items=items, next_cursor=self._cursor(following, cursor))
 
@@ -144,7 +144,7 @@ class Api:
         found = look(data, at)
         if found is MISSING:
             raise ContractChangedError(f"the provider's answer changed its shape: {at} is missing.", outcome=outcome)
-        return read(into, found, outcome=outcome)
+        return self._read(into, found, outcome)
 
     async def graphql_page(
         self,
@@ -159,7 +159,7 @@ class Api:
         place = Place.from_cursor(cursor) if cursor else Place({})
         after = {name: value for name, value in place.query.items() if name == pages.variable}
         data, _ = await self._graphql(query, {**(variables or {}), pages.size_variable: pages.size, **after})
-        items = [read(into, item) for item in items_of(pages, data)]
+        items = [self._read(into, item) for item in items_of(pages, data)]
         return Page[T](items=items, next_cursor=self._cursor(pages.next(Answer(data, {}, "")), cursor))
 
     async def request(self, method: str, path: str, *values: Segment, **more: Unpack[Sending]) -> Response:
@@ -254,7 +254,18 @@ class Api:
         found = look(response.data, at) if at else response.data
         if found is MISSING:
             raise ContractChangedError(f"the provider's answer changed its shape: {at} is missing.", outcome=outcome)
-        return found if into is None else read(into, found, outcome=outcome)
+        return found if into is None else self._read(into, found, outcome)
+
+    def _read(self, into: type[T], found: Any, outcome: Outcome = Outcome.NOT_APPLIED) -> T:
+        """The answer as `into`, and a look at what has changed in it."""
+        name, drift = self._wire.connector.name, self._wire.drift
+        try:
+            value = read(into, found, outcome=outcome)
+        except ContractChangedError as error:
+            drift.failed(name, into, found, error.fields)
+            raise
+        drift.observe(name, into, found, outcome=outcome)
+        return value
 
     def _paginator(self, pages: Paginator | None) -> Paginator:
         paginator = pages or self._wire.connector.pages

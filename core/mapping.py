@@ -7,7 +7,7 @@ another type than the model says is a changed contract, reported by field, and n
 from collections.abc import Callable
 from functools import cache, partial
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -21,15 +21,17 @@ Reader = Callable[[Any], Any]
 class From:
     """Where a field stands in the provider's payload; of several places the first that is there counts.
 
-    Paths are keys and indices: `user.login`, `fields[0].value`; `[*]` collects over a list: `labels[*].name`.
+    Paths are keys and indices: `user.login`, `fields[0].value`; `[*]` collects over a list: `labels[*].name`. `drift`
+    says what happens when a field that may be missing or empty is, or a value is not among the choices (`core.drift`).
     """
 
-    __slots__ = ("paths",)
+    __slots__ = ("drift", "paths")
 
-    def __init__(self, *paths: str) -> None:
+    def __init__(self, *paths: str, drift: Literal["observe", "warn", "refuse"] = "observe") -> None:
         for path in paths:
             steps(path)
         self.paths = paths
+        self.drift = drift
 
     def __repr__(self) -> str:
         return f"From({', '.join(map(repr, self.paths))})"
@@ -121,7 +123,7 @@ def _model_reader(model: type[BaseModel]) -> Reader:
             return payload
         found: dict[str, Any] = {}
         for name, paths, reader, null_is_absent in fields:
-            value = _first(source, paths)
+            value = first_at(source, paths)
             if value is not MISSING and not (value is None and null_is_absent):
                 found[name] = reader(value)
         return found
@@ -129,7 +131,8 @@ def _model_reader(model: type[BaseModel]) -> Reader:
     return read_model
 
 
-def _first(payload: dict[str, Any], paths: tuple[str, ...]) -> Any:
+def first_at(payload: dict[str, Any], paths: tuple[str, ...]) -> Any:
+    """The value at the first of the paths that is there, or `MISSING`."""
     for path in paths:
         if "[*]" in path:
             value = _collected(payload, path)

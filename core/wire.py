@@ -28,6 +28,7 @@ from clew.core.connection import Connection
 from clew.core.connector import Connector
 from clew.core.credentials import Authorizer, Credential, Lender
 from clew.core.deadline import Deadline
+from clew.core.drift import Drift
 from clew.core.errors import AuthExpiredError, AuthRevokedError, CallError, Code, InternalError, Outcome
 from clew.core.host import Host
 from clew.core.limiter import Limiter, Pass, Sending
@@ -150,6 +151,7 @@ class Wire:
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     notices: Notices = field(default_factory=Notices)
+    drift: Drift = field(default_factory=Drift)
     sleep: Sleep = asyncio.sleep
     retries: RetryBudget = field(default_factory=RetryBudget)
     secret_parameters: set[str] = field(default_factory=set[str])
@@ -339,7 +341,8 @@ class Wire:
         """Remember what the answer's headers say."""
         assert exchange.response is not None
         headers = exchange.response.headers
-        self.notices.observe(self.connector.name, headers)
+        for name, value in self.notices.observe(self.connector.name, headers, self.connector.version):
+            self.drift.announced(self.connector.name, name, value)
         if exchange.response.status not in _BACKEND_GONE:
             assert exchange.room is not None
             await self.limiter.answered(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from clew.core.connection import Connection
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.consent import Consent, ask_about
 from clew.core.deadline import Deadline
+from clew.core.drift import Drift
+from clew.core.drift_log import open_drift
 from clew.core.errors import ActionRequiredError, AlreadyDoneError, ConfigurationError, TransientError
 from clew.core.host import Host, Question, SilentHost
 from clew.core.inbox import Inbox
@@ -51,6 +54,8 @@ from clew.servers.settings import Settings
 from clew.servers.store import Store, open_events, open_limits, open_store
 from clew.servers.tenancy import Tenancy, tenancy
 from clew.servers.waiting import Waiting
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class Runtime:
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     notices: Notices = field(default_factory=Notices)
+    drift: Drift = field(default_factory=Drift)
     retries: RetryBudget = field(default_factory=RetryBudget)
     wires: dict[Connection, Wire] = field(default_factory=dict[Connection, Wire])
     closing: bool = False
@@ -137,6 +143,8 @@ class Runtime:
                 offered |= _event_tools(inbox, [each for each in connectors if each.name in hears], account, offered)
             joining = Joining(store.journal, inbox, {each.name: each for each in connectors})
             evidence = await stack.enter_async_context(open_evidence(settings, store.database))
+            drift = Drift()
+            stack.push_async_callback(keep_drift, drift, store)
             runtime = cls(
                 settings,
                 connectors,
@@ -160,6 +168,7 @@ class Runtime:
                 frozenset(hears),
                 limiter=limiter,
                 evidence=evidence,
+                drift=drift,
             )
             runtime.tools = offered | _operation_tools(runtime)
             stack.push_async_callback(runtime.operations.close)
@@ -204,6 +213,8 @@ class Runtime:
             return await self.waiting.person(call, error, call.host, seconds=deadline or self.settings.deadline)
         finally:
             self.active -= 1
+            if self.drift.due():
+                await keep_drift(self.drift, self.store)
 
     async def question(
         self,
@@ -317,6 +328,7 @@ class Runtime:
                 self.limiter,
                 self.retry,
                 self.notices,
+                self.drift,
                 retries=self.retries,
                 variables=known.facts.variables,
             )
@@ -331,6 +343,14 @@ class Runtime:
 
     def _chosen(self, connector: Connector, account: str | None) -> str | None:
         return account or self.account or self.settings.of(connector.name).account or None
+
+
+async def keep_drift(drift: Drift, store: Store) -> None:
+    """Write down what answers have shown. It is an observation: where it cannot be kept, calls go on."""
+    try:
+        await (await open_drift(store.database)).keep(drift.take())
+    except Exception as error:
+        log.warning("changes of providers are not written down: %s", error)
 
 
 async def _consent(policy: Policy, store: Store, settings: Settings) -> Consent:

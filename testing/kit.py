@@ -150,6 +150,7 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     "writes": ("clew.testing.effects:writes_are_declared", "each write says what helps against doing it twice"),
     "scopes": ("clew.testing.effects:scopes_are_declared", "the rights that tools need are known"),
     "errors": ("clew.testing.answers:rules_are_exercised", "each error rule has a recorded answer, judged as expected"),
+    "examples": ("clew.testing.exchanges:examples_replay", "recorded calls still go as they were recorded"),
     "webhooks": ("clew.testing.deliveries:deliveries_verify", "signatures hold, and fail when a byte changes"),
     "paging": ("clew.testing.paging:paging_ends", "paging goes on, ends, and does not run in circles"),
     "chaos": ("clew.testing.chaos:faults_are_told_apart", "faults end in the right code and outcome"),

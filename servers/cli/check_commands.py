@@ -1,10 +1,10 @@
 """`clew check`: is a connector fit to be published?"""
 
-from clew.servers.cli.grammar import Commands, add, completed
+from clew.servers.cli.grammar import Commands, account, add, completed
 
 
 def add_check(commands: Commands) -> None:
-    """`clew check`."""
+    """`clew check` and `clew record`."""
     check = add(
         commands,
         "check",
@@ -24,3 +24,20 @@ def add_check(commands: Commands) -> None:
     check.add_argument(
         "--examples", metavar="FOLDER", help="the recorded examples, unless they lie beside the connector"
     )
+
+    record = add(
+        commands,
+        "record",
+        "example_recording:record",
+        "make one real call and keep it as an example that clew check replays",
+        "clew record github get_issue owner=pallets repo=flask number=1",
+        more="Secrets are refused, names and addresses replaced. It goes to examples/NAME/VERSION by the connector.",
+    )
+    completed(record.add_argument("connector", metavar="CONNECTOR", help="the connector, or its file"), "connectors")
+    completed(record.add_argument("tool", metavar="TOOL", help="the tool"), "tools", after=2)
+    record.add_argument("pairs", nargs="*", metavar="key=value", help="the tool's arguments")
+    record.set_defaults(rest="pairs")
+    record.add_argument("--arguments", metavar="FILE", help="a file with the arguments as a JSON object; - is stdin")
+    record.add_argument("--label", metavar="WORD", default="", help="tells several examples of one tool apart")
+    record.add_argument("--into", metavar="FOLDER", help="the folder of all examples, unless beside the connector")
+    account(record)

@@ -8,6 +8,7 @@ from clew.servers.cli.auth_commands import add_auth
 from clew.servers.cli.check_commands import add_check
 from clew.servers.cli.consent_commands import add_consent
 from clew.servers.cli.console_commands import add_console
+from clew.servers.cli.drift_commands import add_drift
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name, tenant
 from clew.servers.cli.install_commands import add_install
 from clew.servers.cli.new_commands import add_new
@@ -39,6 +40,7 @@ def build() -> Parser:
     add_console(commands)
     add_webhooks(commands)
     add_check(commands)
+    add_drift(commands)
     _add_explain(commands)
     _add_rest(commands)
     return parser

@@ -4,13 +4,15 @@ import logging
 
 import pytest
 
-from clew.core.versions import Notice, Notices, Version, notice
+from clew.core.versions import Notices, Version
 
 
-def test_either_header_is_an_announcement_and_none_is_none() -> None:
-    assert notice({"deprecation": "@1688169599"}) == Notice("@1688169599", None)
-    assert notice({"sunset": "Sat, 1 Aug 2026 00:00:00 GMT"}) == Notice(None, "Sat, 1 Aug 2026 00:00:00 GMT")
-    assert notice({}) is None
+def test_standard_and_vendor_headers_and_the_warning_about_deprecation_are_announcements() -> None:
+    version = Version("1", announced=("x-api-end",))
+    headers = {"deprecation": "@1", "sunset": "soon", "x-api-end": "2027", "warning": '299 - "use v2"', "x-other": "1"}
+    found = Notices().observe("acme", headers, version)
+    assert dict(found) == {"deprecation": "@1", "sunset": "soon", "x-api-end": "2027", "warning": '299 - "use v2"'}
+    assert Notices().observe("acme", {"warning": '110 - "stale"', "x-api-end": "2027"}) == ()
 
 
 def test_the_latest_is_kept_and_only_the_first_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -20,10 +22,10 @@ def test_the_latest_is_kept_and_only_the_first_is_logged(caplog: pytest.LogCaptu
         for number in range(5):
             notices.observe("acme", {"sunset": f"soon {number}"})
         notices.observe("github", {"deprecation": "true"})
-    assert notices.seen == {"acme": Notice(None, "soon 4"), "github": Notice("true", None)}
+    assert notices.seen == {"acme": {"sunset": "soon 4"}, "github": {"deprecation": "true"}}
     assert [record.getMessage() for record in caplog.records] == [
-        "acme announces the end of the API version in use: deprecation -, sunset soon 0",
-        "github announces the end of the API version in use: deprecation true, sunset -",
+        "acme announces the end of the API version in use: sunset soon 0",
+        "github announces the end of the API version in use: deprecation true",
     ]
 
 

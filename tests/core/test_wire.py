@@ -19,7 +19,7 @@ from clew.core.errors import (
 from clew.core.limits import RateLimitHeaders
 from clew.core.outcomes import ErrorMap, Rule, Verdict
 from clew.core.response import Response
-from clew.core.versions import Notice, Version
+from clew.core.versions import Version
 from clew.core.wire import Trail, Wire
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ async def test_what_an_answer_says_about_the_version_is_remembered(line: "Line",
     url, _ = await serve(reply(200, {}, sunset="soon"))
     wire = line.wire(url)
     await line.ask(wire)
-    assert wire.notices.seen == {"acme": Notice(None, "soon")}
+    assert wire.notices.seen == {"acme": {"sunset": "soon"}}
 
 
 async def test_every_attempt_is_on_the_record_with_its_end(line: "Line", serve: Serve, reply: Build) -> None:

@@ -21,15 +21,17 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture
 def workshop(tmp_path: Path) -> dict[str, str]:
-    """An environment with `clew` on the path, a home of its own and the tutorial's file in the current folder."""
-    (tmp_path / "helpdesk.py").write_text("\n".join(blocks(ROOT / "docs/tutorial.md", "python")))
+    """An environment with `clew` on the path and a home of its own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CLEW_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     return {**environment, "PATH": path, "CLEW_HOME": str(tmp_path / "home"), "CLEW_KEY_PROVIDER": "file"}
 
 
 def test_the_tutorial_works_as_written(tmp_path: Path, workshop: dict[str, str]) -> None:
-    steps = [line for block in blocks(ROOT / "docs/tutorial.md", "console") for line in block.splitlines()]
+    page = (ROOT / "docs/tutorial.md").read_text()
+    found = re.findall(r"^```(console|python)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    steps = [line for kind, block in found for line in (block.splitlines() if kind == "console" else [block])]
+    module = tmp_path / "clew-helpdesk/src/clew_helpdesk/__init__.py"
     assert len([line for line in steps if line.startswith("$ ")]) >= 5
     with Sandbox() as sandbox:
         (tmp_path / "clew.toml").write_text(f'[connectors.helpdesk]\nbase_url = "{sandbox.url}"\n')
@@ -41,6 +43,8 @@ def test_the_tutorial_works_as_written(tmp_path: Path, workshop: dict[str, str])
                 )
                 seen = done.stdout + done.stderr
                 assert "Traceback" not in seen
+            elif line.startswith("from "):
+                module.write_text(line)
             else:
                 assert line in seen, f"{line!r} is not in what the command printed:\n{seen}"
     assert "acme_pat_sandbox" not in seen

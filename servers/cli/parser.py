@@ -11,6 +11,7 @@ from clew.servers.cli.console_commands import add_console
 from clew.servers.cli.drift_commands import add_drift
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
 from clew.servers.cli.install_commands import add_install
+from clew.servers.cli.new_commands import add_new
 from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
 
@@ -39,6 +40,7 @@ def build() -> Parser:
     add_webhooks(commands)
     add_check(commands)
     add_drift(commands)
+    add_new(commands)
     _add_explain(commands)
     _add_rest(commands)
     return parser

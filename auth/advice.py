@@ -13,8 +13,12 @@ def connect_command(kind: str, connector: str, account: str | None = None, tenan
     """The command that connects an account: `clew auth login …` for OAuth, `clew auth set …` for what is typed in."""
     words = ["clew", "auth", "login" if kind == OAUTH2 else "set", connector]
     words += ["--account", account] if account else []
-    words += ["--tenant", tenant] if tenant != LOCAL_TENANT else []
-    return shlex.join(words)
+    return shlex.join([*words, *tenant_words(tenant)])
+
+
+def tenant_words(tenant: str) -> list[str]:
+    """What names a tenant in a command."""
+    return ["--tenant", tenant] if tenant != LOCAL_TENANT else []
 
 
 def reconnect(connection: Connection, kind: str) -> str:

@@ -67,7 +67,11 @@ DEFAULT_RULES: Sequence[TokenRule] = (
     TokenRule(
         "outage", code="temporarily_unavailable|server_error|internal_failure|slow_down|rate_limited|ratelimited"
     ),
-    TokenRule("dead", code="invalid_grant|bad_refresh_token|invalid_refresh_token|BAD_REFRESH_TOKEN|token_revoked"),
+    TokenRule(
+        "dead",
+        code="invalid_grant|bad_refresh_token|invalid_refresh_token|BAD_REFRESH_TOKEN|token_revoked|expired_token"
+        "|token_expired|refresh_token_expired|refresh_token_revoked|invalid_token",
+    ),
     TokenRule("interaction", code="interaction_required|login_required|consent_required|account_selection_required"),
     TokenRule("misconfigured"),
 )
@@ -160,8 +164,8 @@ def error_of(content: Mapping[str, Any], scheme: TokenScheme | None = None) -> t
         content = {**content, **content["error"]}
         error = content.get("code") or content.get("status") or content.get("message")
     if not error and "access_token" not in content and (scheme is None or not _has_token(content, scheme)):
-        error = content.get("status") or content.get("code")
-    message = content.get("error_description") or content.get("message") or ""
+        error = content.get("errorCode") or content.get("status") or content.get("code")
+    message = content.get("error_description") or content.get("message") or content.get("errorSummary") or ""
     return str(error or "")[:100], str(message)[:500]
 
 

@@ -3,16 +3,18 @@
 A registration is a row of the vault of its own, under a connector name that no connector can have.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from clew.auth.advice import tenant_words
 from clew.auth.endpoints import expand
 from clew.auth.facts import Facts
 from clew.auth.oauth import Client, shown_identity
 from clew.auth.schemes import OAuth2, TokenScheme
 from clew.auth.vault import Record, Vault
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError
 from clew.core.secret import Secret
 
@@ -69,7 +71,7 @@ async def set_app(
     client_id: str,
     secrets: Mapping[str, Secret],
     *,
-    tenant: str = LOCAL_TENANT,
+    tenant: str,
     variables: Mapping[str, str] | None = None,
 ) -> bool:
     """Store a registration: `client_secret`, or `private_key` with `certificate`, or nothing for a public client.
@@ -85,12 +87,12 @@ async def set_app(
     return former is not None
 
 
-async def remove_app(vault: Vault, connector: str, *, tenant: str = LOCAL_TENANT) -> bool:
+async def remove_app(vault: Vault, connector: str, *, tenant: str) -> bool:
     """Forget a registration; False when there was none."""
     return await vault.delete(_place(connector, tenant))
 
 
-async def list_apps(vault: Vault, *, tenant: str = LOCAL_TENANT) -> list[App]:
+async def list_apps(vault: Vault, *, tenant: str) -> list[App]:
     """The registrations of a tenant, by connector."""
     found: list[App] = []
     for summary in await vault.list(tenant=tenant):
@@ -115,7 +117,7 @@ async def login_client(
         return Client(scheme.client_id, values=dict(variables or {}))
     raise ConfigurationError(
         f"No OAuth client for {connection.connector} is configured: register one with the provider, then run "
-        f"clew auth apps set {connection.connector}"
+        + shlex.join(["clew", "auth", "apps", "set", connection.connector, *tenant_words(connection.tenant)])
     )
 
 

@@ -11,7 +11,7 @@ from clew.auth.clients import is_app
 from clew.auth.facts import Facts
 from clew.auth.schemes import Typed
 from clew.auth.vault import Summary, Vault
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.credentials import Scheme
 from clew.core.errors import AuthRevokedError, ConfigurationError
 from clew.core.secret import Secret
@@ -58,7 +58,7 @@ async def resolve(
     schemes: Sequence[Scheme],
     *,
     account: str | None = None,
-    tenant: str = LOCAL_TENANT,
+    tenant: str,
 ) -> Connection:
     """The connection to use, as `find` finds it."""
     return (await find(vault, connector, schemes, account=account, tenant=tenant)).connection
@@ -70,7 +70,7 @@ async def find(
     schemes: Sequence[Scheme],
     *,
     account: str | None = None,
-    tenant: str = LOCAL_TENANT,
+    tenant: str,
 ) -> Summary:
     """What is known about the connection to use: the named account, or the only one there is.
 
@@ -125,7 +125,7 @@ async def remove(vault: Vault, connection: Connection) -> bool:
     return await vault.delete(connection)
 
 
-async def status(vault: Vault, *, tenant: str = LOCAL_TENANT, connector: str | None = None) -> list[Status]:
+async def status(vault: Vault, *, tenant: str, connector: str | None = None) -> list[Status]:
     """Every stored connection, by connector and account. Needs no key and no network."""
     now = time.time()
     stored = await vault.list(tenant=tenant, connector=connector)
@@ -138,7 +138,7 @@ def granted(facts: Facts) -> frozenset[str] | None:
 
 
 async def usable_scopes(
-    vault: Vault, connector: str, *, account: str | None = None, tenant: str = LOCAL_TENANT
+    vault: Vault, connector: str, *, account: str | None = None, tenant: str
 ) -> list[frozenset[str]] | None:
     """What the accounts that a call may use were granted, each; None where there is none, or nobody knows of one."""
     stored = [

@@ -10,7 +10,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -39,10 +39,16 @@ class Served:
     place: Place
 
 
+Tenants = Callable[[Vault], Awaitable[Sequence[str]]]
+"""Whose grants are kept alive, as it is at each sweep."""
+
+
 @asynccontextmanager
-async def kept_alive(vault: Vault, refresher: Refresher, served: Mapping[str, Served]) -> AsyncGenerator[None]:
+async def kept_alive(
+    vault: Vault, refresher: Refresher, served: Mapping[str, Served], tenants: Tenants
+) -> AsyncGenerator[None]:
     """Sweep in the background while the block runs; `served` is by connector."""
-    sweeping = asyncio.create_task(_sweep_on(vault, refresher, served), name="clew keep alive")
+    sweeping = asyncio.create_task(_sweep_on(vault, refresher, served, tenants), name="clew keep alive")
     try:
         yield
     finally:
@@ -55,17 +61,17 @@ async def sweep(
 ) -> list[Connection]:
     """Refresh the connections that are about to idle out, and return those that were.
 
-    A connector that another process has swept within the hour is left out. A refresh that fails is logged: the next
-    sweep, or the next call, tries again.
+    What another process has swept within the hour is left out. A refresh that fails is logged: the next sweep, or the
+    next call, tries again.
     """
     done: list[Connection] = []
     for name, provider in served.items():
         schemes = {scheme.kind: scheme for scheme in provider.schemes if isinstance(scheme, OAuth2)}
-        if not schemes:
-            continue
-        if await refresher.leases.acquire(json.dumps(["keep alive", name]), seconds=EVERY_SECONDS * 0.9) is None:
-            continue
-        for tenant in tenants:
+        for tenant in tenants if schemes else ():
+            # Of one tenant alone: whoever sweeps for another one must not keep us from ours.
+            lease = json.dumps(["keep alive", tenant, name])
+            if await refresher.leases.acquire(lease, seconds=EVERY_SECONDS * 0.9) is None:
+                continue
             for stored in await vault.list(tenant=tenant, connector=name):
                 scheme = schemes.get(stored.facts.kind)
                 if scheme is None or not is_idle(stored.facts, scheme):
@@ -90,9 +96,9 @@ def is_idle(facts: Facts, scheme: OAuth2) -> bool:
     return time.time() > facts.obtained_at + _USED_UP * min(limits)
 
 
-async def _sweep_on(vault: Vault, refresher: Refresher, served: Mapping[str, Served]) -> None:
+async def _sweep_on(vault: Vault, refresher: Refresher, served: Mapping[str, Served], tenants: Tenants) -> None:
     await asyncio.sleep(FIRST_AFTER_SECONDS)
     while True:
         with contextlib.suppress(ClewError):  # the store is out: what needs it says so
-            await sweep(vault, refresher, served)
+            await sweep(vault, refresher, served, tenants=await tenants(vault))
         await asyncio.sleep(EVERY_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311

@@ -254,8 +254,9 @@ class Refresher:
         import httpx
 
         from clew.auth.exchange import exchange
+        from clew.core.pool import tls
 
-        self._http = self._http or httpx.AsyncClient()
+        self._http = self._http or httpx.AsyncClient(verify=tls())
         # Read last: what happens from here on ends before the lease does, or is not begun.
         send_before = time.monotonic() + await self.leases.left(lease) - self._endpoint_seconds
         times = {"seconds": self._endpoint_seconds, "send_before": send_before}

@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import MappingProxyType
 
 from clew.auth import sealing
@@ -39,6 +38,10 @@ _WRITE = """INSERT INTO vault_connections
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, connector, account) DO UPDATE SET
     version = excluded.version,
     fence = excluded.fence, facts = excluded.facts, sealed = excluded.sealed, updated_at = excluded.updated_at"""
+
+
+_SEEN = 1024
+"""Connections whose rows are remembered as they were read last."""
 
 
 class StaleRecordError(ClewError):
@@ -93,6 +96,7 @@ class Vault:
     def __init__(self, database: Database, keys: Keys) -> None:
         self._database = database
         self._data_keys = sealing.DataKeys(database, keys)
+        self._seen: dict[Connection, tuple[Row, Record]] = {}
 
     async def get(self, connection: Connection) -> Record | None:
         """Read one record with its fields still sealed; None when there is none.
@@ -102,6 +106,9 @@ class Vault:
         row = await self._database.fetch_one(_READ, *_key(connection))
         if row is None:
             return None
+        seen = self._seen.get(connection)
+        if seen is not None and seen[0] == row:
+            return seen[1]
         record = await self._record(connection, row)
         if record is None:
             # A rotation may have sealed the row again and removed its old data key since it was read.
@@ -121,7 +128,12 @@ class Vault:
         data_key = await self._data_keys.get(connection.tenant, data_key_id)
         if data_key is None:
             return None
-        return Record(connection, version, fence, facts, sealed, data_key, bound)
+        record = Record(connection, version, fence, facts, sealed, data_key, bound)
+        # The same row is read by every call. What was made of it is still sealed, so it may be remembered.
+        if len(self._seen) >= _SEEN:
+            self._seen.clear()
+        self._seen[connection] = row, record
+        return record
 
     async def put(
         self,
@@ -202,6 +214,17 @@ class Vault:
         """Remove a record; False when there was none."""
         return bool(await self._database.execute(_DELETE, *_key(connection)))
 
+    async def tenants(self) -> builtins.list[str]:
+        """The tenants that have anything stored; needs no key."""
+        found: builtins.list[str] = []
+        while row := await self._database.fetch_one(
+            "SELECT MIN(tenant) FROM vault_connections WHERE tenant > ?", found[-1] if found else ""
+        ):
+            if row[0] is None:
+                break
+            found.append(row[0])
+        return found
+
     async def list(self, *, tenant: str, connector: str | None = None) -> builtins.list[Summary]:
         """The stored connections of a tenant, by connector and account; needs no key."""
         rows = await self._database.fetch_all(
@@ -226,11 +249,10 @@ def _key(connection: Connection) -> tuple[str, str, str]:
     return connection.tenant, connection.connector, connection.account
 
 
-@lru_cache(maxsize=1024)
 def _parsed(
     connection: Connection, version: int, text: str, content: str
 ) -> tuple[Facts, Mapping[str, str], bytes, bytes]:
-    """A row as it is read: facts, sealed fields, data-key id and binding; remembered, for nothing in it is secret."""
+    """A row as it is read: facts, sealed fields, data-key id and binding."""
     sealed: dict[str, str] = dict(json.loads(content))
     (data_key_id,) = {sealing.key_id_of(value) for value in sealed.values()}
     return Facts.decode(text), MappingProxyType(sealed), data_key_id, binding_of(connection, version, text, sealed)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from clew.auth.facts import Facts
 from clew.auth.vault import Record, StaleRecordError, Vault
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError, TransientError
 from clew.core.secret import Secret
 
@@ -114,7 +114,7 @@ async def forget(vault: Vault, connection: Connection) -> bool:
     return await vault.delete(place_of(connection))
 
 
-async def receiving(vault: Vault, *, tenant: str = LOCAL_TENANT) -> list[Connection]:
+async def receiving(vault: Vault, *, tenant: str) -> list[Connection]:
     """The connections that have webhook secrets."""
     found = [each.connection for each in await vault.list(tenant=tenant)]
     return [

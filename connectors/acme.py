@@ -185,12 +185,12 @@ Status = Literal["open", "pending", "closed"]
 
 GONE = once.NaturalKey(done=("already_done", "not_found"))
 """A deletion: what is gone already needs no second one."""
-PAID_ONCE = once.ProviderKey(
+KEY = once.ProviderKey(
     header="Idempotency-Key",
     replayed="Idempotent-Replayed",
     doubtful=("idempotency_key_in_use", "idempotency_key_reused"),
 )
-"""Money moves once: Acme keeps the key of a payment or refund for a day."""
+"""Acme keeps the key of a payment, a refund or a message for a day."""
 
 
 @acme.read(toolset="contacts")
@@ -271,7 +271,7 @@ async def close_ticket(api: Api, ticket_id: str) -> Ticket:
 
 @acme.write(
     toolset="payments",
-    once=PAID_ONCE,
+    once=KEY,
 )
 async def create_payment(
     api: Api,
@@ -292,7 +292,7 @@ async def create_payment(
     return payment
 
 
-@acme.write(toolset="messages")
+@acme.write(toolset="messages", once=KEY)
 async def send_message(
     api: Api,
     sender: Annotated[str, Field(description="support@acme.example or billing@acme.example")],
@@ -322,7 +322,7 @@ async def find_payment(api: Api, payment_id: str, amount: int | None = None) -> 
 @acme.destructive(
     preview=find_payment,
     toolset="payments",
-    once=PAID_ONCE,
+    once=KEY,
 )
 async def refund_payment(api: Api, payment_id: str, amount: int | None = None) -> Refund:
     """Refund a payment, or an amount of it in minor units. Money that is sent back does not return."""

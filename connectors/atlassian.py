@@ -27,6 +27,13 @@ ERRORS = ErrorMap(
         Rule(code="quota_exhausted", status=429, headers={"ratelimit-reason": ".*-quota-.*"}),
         Rule(code="rate_limited", status=429, headers={"ratelimit-reason": ".*-(?:burst|per-issue).*"}, retry_after=5),
         Rule(code="rate_limited", status=429, retry_after=5),
+        # An expired token is answered as if nobody had logged in, with what is public (jira.js issue 418).
+        Rule(
+            code="auth_expired",
+            status=200,
+            methods=("GET",),
+            headers={"x-seraph-loginreason": ".*AUTHENTICATED_FAILED.*"},
+        ),
         Rule(
             code="auth_revoked",
             status=(401, 403),

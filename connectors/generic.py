@@ -15,6 +15,8 @@ _LEFT = {
     "ratelimit-reset": "ratelimit-remaining",
 }
 
+_IN_SECONDS = r"(?i)(?:try again|retry|available|wait)\D{0,20}?(\d{1,5}(?:\.\d{1,3})?) ?s(?:ec|econds?)?\b"
+
 ERRORS = ErrorMap(
     message=(
         "message",
@@ -46,7 +48,9 @@ ERRORS = ErrorMap(
         "error",
         "[*].errorCode",
         "type",
+        "__type",
         "detail[*].type",
+        "fault.detail.errorcode",
     ),
     request_id=(
         "x-request-id",
@@ -60,11 +64,26 @@ ERRORS = ErrorMap(
     resets=(
         Reset(body="retry_after"),
         Reset(body="error.retry_after"),
+        Reset(body="parameters.retry_after"),
         Reset(header="ratelimit", pattern=r"\br=0\s*;\s*t=(\d{1,6})"),
+        Reset(header="ratelimit", pattern=r"\bremaining=0\b.*?\breset=(\d{1,6})"),
+        *(Reset(body=path, pattern=_IN_SECONDS) for path in ("message", "detail", "error.message", "error")),
         *(Reset(header=name, remaining=_LEFT.get(name)) for name in _HEADERS),
     ),
     buckets=("ratelimit-reason", "x-ratelimit-resource", "x-ratelimit-bucket", "ratelimit-name"),
     rules=(
+        # Limits that come as a permission, as an overload, or as a page of a gateway (Kong, Apigee, Mashery, AWS).
+        Rule(
+            code="rate_limited",
+            status=(403, 420, 500, 503),
+            codes="slowdown throttl* ratelimit* rate_limit* toomanyrequests* requestlimitexceeded policies.ratelimit.*",
+        ),
+        Rule(
+            code="rate_limited",
+            status=(403, 420),
+            text=r"(?:account|developer) over (?:rate|qps|queries per second)|being rate limited|enhance your calm",
+        ),
+        Rule(code="auth_expired", status=403, headers={"x-amzn-errortype": "ExpiredToken.*"}),
         # With Retry-After it is a pause, not a refusal: whether a change was made stays open.
         Rule(code="transient", status=503, headers={"retry-after": ".+"}),
         Rule(code="provider_down", status=503),

@@ -18,6 +18,7 @@ ERRORS = ErrorMap(
         Rule(code="ok", status=200, methods=("GET",), body={"sid": ".+", "error_code": r"\d+"}),
         Rule(code="rate_limited", codes="20429 14107", retry_after=1),
         Rule(code="rate_limited", codes="21611 63018", retry_after=60),
+        Rule(code="quota_exhausted", codes="63038"),
         Rule(code="rate_limited", status=ANY, codes="30001", retry_after=600),
         # Verify: five sends, five checks, in ten minutes.
         Rule(code="rate_limited", codes="60202 60203 60207 60212", retry_after=600),

@@ -71,6 +71,11 @@ class Api:
         self._effect = effect
         self._host = host
 
+    @property
+    def tenant(self) -> str:
+        """Whose connection this is."""
+        return self._wire.connection.tenant
+
     @overload
     async def get(self, path: str, *values: Segment, into: type[T], at: str = "", **more: Unpack[Reading]) -> T: ...
     @overload

@@ -85,7 +85,7 @@ def _status(item: Mapping[str, Any]) -> int:
     for key in ("status", "statusCode", "httpStatusCode", "status_code"):
         value = item.get(key)
         if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
-            alone = key != "status" or not item.keys().isdisjoint({"body", "headers", "id"})
+            alone = key != "status" or not item.keys().isdisjoint({"body", "headers", "id", "error", "errors"})
             return value if alone else 0
     return 0
 
@@ -105,7 +105,7 @@ def _of_list(items: list[Any]) -> Iterator[Part | None]:
 
 
 def _content(item: Mapping[str, Any]) -> Any:
-    return next((item[key] for key in ("body", "result", "errors") if item.get(key)), item)
+    return next((item[key] for key in ("body", "result", "errors", "error") if item.get(key)), item)
 
 
 def _of_multistatus(content: bytes) -> Iterator[Part | None]:

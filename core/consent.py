@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import json
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from clew.core.deadline import Deadline
 from clew.core.errors import AlreadyDoneError, ApprovalRequiredError, DeniedError, quote
 from clew.core.host import Question
 from clew.core.policy import Channel, Decision, Once, Policy, PreviewNeededError, Request, Ruling
+from clew.core.rates import OwnRates, Rates
 from clew.core.schema import Signature
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ _LOOK_AGAIN = 1.0
 class Consent:
     """The policy of one server and what people have agreed to in this process.
 
-    `console` tells the address of the pages where approvals are given, empty while there are none.
+    `console` tells the address of the pages where approvals are given, empty while there are none; `rates` counts how
+    often rules are met.
     """
 
     policy: Policy
@@ -48,8 +49,8 @@ class Consent:
     console: Callable[[], str] = str
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.time
+    rates: Rates = field(default_factory=OwnRates)
     _sessions: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
-    _met: dict[tuple[str, str], deque[float]] = field(default_factory=dict[tuple[str, str], "deque[float]"])
 
     async def settle(self, call: "Call", ended: Callable[[], Awaitable[bool]]) -> None:
         """Return when the call may run; raise `DeniedError`, `ApprovalRequiredError` or `AlreadyDoneError` else.
@@ -58,6 +59,8 @@ class Consent:
         """
         ruling, preview = await self._judged(call)
         if ruling.decision is not Decision.ASK or self._agreed_before(call, ruling):
+            if getattr(call.host, "refused", False):
+                raise DeniedError(f"a person declined {call.tool.name}; nothing was changed.")
             return
         if await ended():
             call.settled = True
@@ -70,7 +73,7 @@ class Consent:
 
     async def _judged(self, call: "Call") -> tuple[Ruling, Mapping[str, Any] | None]:
         preview: Mapping[str, Any] | None = None
-        met = self._count(call)
+        met = await self._count(call)
         try:
             ruling = self._ruling(call, None, met)
         except PreviewNeededError:
@@ -91,17 +94,14 @@ class Consent:
             return Ruling(Decision.ASK, f"{call.tool.name} reaches other people this way")
         return ruling
 
-    def _count(self, call: "Call") -> dict[str, int]:
+    async def _count(self, call: "Call") -> dict[str, int]:
         """How often each rule with a rate was met in its window, this call included."""
         counts: dict[str, int] = {}
         for rule in self.policy.counted(call.tool):
             assert rule.above is not None
-            times = self._met.setdefault((rule.name, str(call.connection)), deque())
-            now = self.clock()
-            times.append(now)
-            while times[0] <= now - rule.above.seconds:
-                times.popleft()
-            counts[rule.name] = len(times)
+            where = call.connection
+            whose = f"{where.tenant}/{where.connector}/{where.account}"
+            counts[rule.name] = await self.rates.meet(rule.name, whose, seconds=rule.above.seconds, now=self.clock())
         return counts
 
     def _agreed_before(self, call: "Call", ruling: Ruling) -> bool:

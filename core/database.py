@@ -66,6 +66,11 @@ class Database(Transaction, Protocol):
     read-only, damaged: nothing was written) or `TransientError` (others hold the write lock for too long).
     """
 
+    @property
+    def shared(self) -> bool:
+        """May its users be on other machines than it? Then they outlive a crash of the machine that it is on."""
+        ...
+
     async def migrate(self, component: str, steps: Sequence[str]) -> None:
         """Bring the tables of `component` up to date: run the steps (one statement each) that have not run yet.
 
@@ -164,6 +169,11 @@ class SqliteDatabase:
     def __str__(self) -> str:
         """The path."""
         return str(self._path)
+
+    @property
+    def shared(self) -> bool:
+        """All its users are on this machine."""
+        return False
 
     @property
     def path(self) -> Path:

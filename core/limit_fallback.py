@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from clew.core.budgets import Level, Terms, empty
+from clew.core.budget_news import empty
+from clew.core.budgets import Level, Terms
 from clew.core.limit_store import Ask, Edit, LimitStore, StoreError, Taken, Wish
 
 log = logging.getLogger(__name__)

@@ -1,16 +1,19 @@
 -- The arithmetic of core/budgets.py for the server: one script for one acquire, on the server's clock.
--- KEYS: the budgets. ARGV: longest, margin, background, token, lease, origin, cold, then terms (one line of JSON) and cost of each.
+-- KEYS: the budgets. ARGV: one text, its words longest, margin, background, token, lease, origin, cold, then terms (one line of JSON) and cost of each.
 -- Answers one line: ok wait blocked total epoch left opened total ... (a client reads one text much faster than a list).
 local TRIPS, PROBE, NEVER, ENTRIES, AGAIN, BOOKED, IDLE = 5, 1.0, math.huge, 100, 0.03, 0.02, 7200
 local EVEN, STOP, LEFT, ENDS, OPENS, TOTAL, EPOCH, PACE = 1, 2, 3, 4, 5, 6, 7, 8
 local LAST, REFUSED, COUNTED, PEAK, SPAN, LOG, LEASES = 9, 10, 11, 12, 13, 14, 15
 local KIND, AMOUNT, PER, BURST, RESERVE = 1, 2, 3, 4, 5
 
+local WORDS = {}
+for word in string.gmatch(ARGV[1], '%S+') do WORDS[#WORDS + 1] = word end
+
 local time = redis.call('TIME')
-local now = tonumber(time[1]) - tonumber(ARGV[6]) + tonumber(time[2]) / 1000000
-local longest, caution = tonumber(ARGV[1]), tonumber(ARGV[2])
-local background, token, lease = ARGV[3] == '1', ARGV[4], tonumber(ARGV[5])
-local cold = tonumber(ARGV[7])
+local now = tonumber(time[1]) - tonumber(WORDS[6]) + tonumber(time[2]) / 1000000
+local longest, caution = tonumber(WORDS[1]), tonumber(WORDS[2])
+local background, token, lease = WORDS[3] == '1', WORDS[4], tonumber(WORDS[5])
+local cold = tonumber(WORDS[7])
 
 local function load(key)
   local text = redis.call('GET', key)
@@ -143,15 +146,19 @@ local function commit(terms, level, cost, at)
     end
   end
   if level[ENDS] > 0 then count(terms, level, cost, at, margin) end
+  if level[PACE] > 0 then
+    local idle = math.max(at - level[LAST] - level[PACE], 0)
+    local quicker = 1 - 5e-6 * (level[TOTAL] - level[COUNTED]) - idle / 300
+    level[PACE] = (quicker > 0 and level[PACE] > 0.001) and level[PACE] * quicker or 0
+  end
   level[TOTAL] = level[TOTAL] + cost
   level[LAST] = math.max(level[LAST], at)
-  level[PACE] = level[PACE] > 0.001 and level[PACE] * 0.99 or 0
   return opened and 1 or 0
 end
 
 local asks, at, blocked = {}, now, 0
 for position, key in ipairs(KEYS) do
-  local ask = {text = ARGV[6 + 2 * position], cost = tonumber(ARGV[7 + 2 * position]), level = load(key)}
+  local ask = {text = WORDS[6 + 2 * position], cost = tonumber(WORDS[7 + 2 * position]), level = load(key)}
   ask.terms = cjson.decode(ask.text)
   asks[position] = ask
   local moment = earliest(ask.terms, ask.level, ask.cost)

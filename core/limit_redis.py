@@ -4,9 +4,10 @@ Everything else (news, refusals, corrections) is rare or small: read, edit here,
 was faster.
 """
 
+import asyncio
 import contextlib
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -26,23 +27,13 @@ return 1
 _TRIES = 50
 
 
-@contextlib.contextmanager
-def _named() -> Generator[None]:
-    """Faults of the server and of the way to it are `StoreError`, without its address: a password may be in it."""
-    from redis.exceptions import RedisError
-
-    try:
-        yield
-    except (TimeoutError, RedisError, OSError) as error:
-        raise StoreError(type(error).__name__) from error
-
-
 class RedisStore:
     """Budgets in a Redis or Valkey server, below `prefix`."""
 
-    def __init__(self, client: Any, prefix: str) -> None:
+    def __init__(self, client: Any, prefix: str, patience_seconds: float = 1.0) -> None:
         self._client = client
         self._prefix = prefix
+        self._patience = patience_seconds
         self._take = client.register_script(Path(__file__).with_name("limit_redis.lua").read_text(encoding="utf-8"))
         self._swap = client.register_script(_SWAP)
 
@@ -50,7 +41,8 @@ class RedisStore:
     def open(cls, url: str, *, prefix: str = "clew:limits:", patience_seconds: float = 1.0) -> Self:
         """A store at a `redis://` or `rediss://` address; nothing is connected before the first use.
 
-        An answer that takes longer than `patience_seconds` counts as none.
+        An answer that takes longer than `patience_seconds` counts as none: one timer for a whole acquire, because the
+        client's own timeout starts a task for each command, and that is a third of what an acquire costs.
         """
         try:
             from redis.asyncio import Redis
@@ -60,28 +52,21 @@ class RedisStore:
             client: Any = cast("Any", Redis).from_url(
                 url,
                 decode_responses=True,
-                socket_timeout=patience_seconds,
-                socket_connect_timeout=patience_seconds,
+                socket_timeout=None,
+                socket_connect_timeout=None,
                 retry=None,
             )
         except ValueError as error:
             raise ConfigurationError("the address of the limits must look like redis://HOST:6379/0.") from error
-        return cls(client, prefix)
+        return cls(client, prefix, patience_seconds)
 
     async def take(self, asks: Sequence[Ask], wish: Wish) -> Taken:
         """Take units; one script, one round trip."""
-        with _named():
-            head: list[str | float | int] = [
-                wish.longest,
-                wish.margin,
-                int(wish.background),
-                wish.token,
-                wish.lease,
-                ORIGIN,
-                wish.cold,
-            ]
-            body: list[str | float] = [part for ask in asks for part in (ask.terms.dump(), ask.cost)]
-            line: str = await self._take(keys=[self._prefix + ask.key for ask in asks], args=[*head, *body])
+        async with self._asking():
+            head = (wish.longest, wish.margin, int(wish.background), wish.token or "-", wish.lease, ORIGIN, wish.cold)
+            body = (part for ask in asks for part in (ask.terms.dump(), ask.cost))
+            words = " ".join(map(str, (*head, *body)))  # one argument: the client looks at each of them
+            line: str = await self._take(keys=[self._prefix + ask.key for ask in asks], args=[words])
             answer = line.split()
             numbers = [float(each) for each in answer[3:]]
             marks = tuple(
@@ -90,9 +75,20 @@ class RedisStore:
             )
             return Taken(bool(int(answer[0])), float(answer[1]), int(answer[2]), marks)
 
+    @contextlib.asynccontextmanager
+    async def _asking(self, rounds: int = 1) -> AsyncGenerator[None]:
+        """Faults of the server and of the way to it are `StoreError`, without its address: a password may be in it."""
+        from redis.exceptions import RedisError
+
+        try:
+            async with asyncio.timeout(self._patience * rounds):
+                yield
+        except (TimeoutError, RedisError, OSError) as error:
+            raise StoreError(type(error).__name__) from error
+
     async def change(self, key: str, terms: Terms, edit: Edit) -> None:
         """Edit a budget; again when somebody else was faster."""
-        with _named():
+        async with self._asking():
             for _ in range(_TRIES):
                 now, text = await self._read(key)
                 level = parse(text, now)[1] if text else Level()
@@ -105,7 +101,7 @@ class RedisStore:
 
     async def read(self, keys: Sequence[str]) -> tuple[float, list[Level]]:
         """One round trip."""
-        with _named():
+        async with self._asking():
             async with self._client.pipeline(transaction=False) as pipe:
                 pipe.time()
                 pipe.mget([self._prefix + key for key in keys])
@@ -115,7 +111,7 @@ class RedisStore:
 
     async def everything(self) -> tuple[float, dict[str, tuple[Terms, Level]]]:
         """All budgets below the prefix."""
-        with _named():
+        async with self._asking(10):
             now = _clock(await self._client.time())
             names = [name async for name in self._client.scan_iter(match=f"{self._prefix}*", count=500)]
             texts = [await self._client.get(name) for name in names]
@@ -124,7 +120,7 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close the connections."""
-        with _named():
+        async with self._asking():
             await self._client.aclose()
 
     async def _read(self, key: str) -> tuple[float, str | None]:

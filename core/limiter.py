@@ -3,21 +3,21 @@
 Keys are (provider, bucket, principal, object). Budgets that are not declared are learned from headers and refusals.
 """
 
-import asyncio
-import contextlib
 import math
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, adjust, begun, learn, refuse, slack
+from clew.core.budget_news import adjust, learn, refuse
+from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, begun, slack
 from clew.core.deadline import Deadline
 from clew.core.errors import ProviderDownError, RateLimitError
 from clew.core.limit_store import Ask, Edit, LimitStore, Mark, MemoryStore, Taken, Wish
+from clew.core.limit_turns import Jitter, Sleep, Turn
 from clew.core.limits import Limit, News, RateLimitHeaders, object_of
 
 if TYPE_CHECKING:
@@ -35,11 +35,7 @@ WARM_SECONDS = 5.0
 LATE_SECONDS = 0.01
 """A first request that is answered later than this moves the beginning of what it used."""
 
-TURN_SECONDS = 0.2
-"""From this wait on the processes take turns: each asks for one moment, and pauses before it asks for the next."""
-
 _STEP = 0.002
-Sleep = Callable[[float], Awaitable[None]]
 Tell = Callable[[str], Awaitable[None]]
 
 
@@ -84,54 +80,6 @@ class Pass:
 
 
 @dataclass(slots=True)
-class Jitter:
-    """How unevenly our requests reach one provider: the caution that its budgets need, in seconds.
-
-    Bounded, because an answer's time holds the provider's work too.
-    """
-
-    margin: float = 0.05
-    lowest: float = math.inf
-    seen: float = -math.inf
-
-    def observe(self, late: float, now: float) -> None:
-        """Take in how long after its moment a request was answered."""
-        self.seen = now
-        self.lowest = min(late, self.lowest + 0.0005)
-        self.margin = min(max(late - self.lowest, self.margin * 0.995, 0.005), 0.1)
-
-
-@dataclass(slots=True)
-class Turn:
-    """The order in which the calls of this process ask, while there is a queue.
-
-    A moment is handed to whoever asks first, so a process that asks for all its callers at once would be served before
-    the others for a whole round: with 3 requests a second that is many seconds. Pausing is free for whoever waits
-    anyway; it ends by itself where so many ask that it would cost quota, because the queue then gets short.
-    """
-
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    queued: bool = False
-    free_at: float = -math.inf
-
-    @contextlib.asynccontextmanager
-    async def mine(self, clock: Callable[[], float], sleep: Sleep) -> AsyncGenerator[None]:
-        """Wait until it is our turn, where there are turns: in a queue, and for those who come after a pause."""
-        if not self.queued and clock() - self.free_at < 1.0:
-            yield
-            return
-        async with self.lock:
-            if self.free_at > clock():
-                await sleep(self.free_at - clock())
-            yield
-
-    def took(self, taken: Taken, now: float) -> None:
-        """What the one whose turn it was came to."""
-        self.queued = taken.ok and taken.wait >= TURN_SECONDS
-        self.free_at = now + min(0.02 * taken.wait, 0.02)
-
-
-@dataclass(slots=True)
 class Limiter:
     """The way into the budgets. `clock` is monotonic seconds, `wall` epoch seconds."""
 
@@ -169,7 +117,7 @@ class Limiter:
                 asked = self.clock()
                 taken = await self.store.take(asks, wish)
                 due = self.clock() + taken.wait
-                turn.took(taken, asked)
+                turn.took(taken, asks[taken.blocked], asked)
             if not taken.ok and (asks[taken.blocked].terms is CIRCUIT or not deadline.fits(taken.wait)):
                 raise _refusal(declared, taken, limits[taken.blocked], asks[taken.blocked])
             room = Pass(asks, limits, taken.marks, due, token, asked + taken.wait, cold)

@@ -128,6 +128,9 @@ def _of_hidden(problem: Problem, safe: bool) -> Verdict:
         return Verdict(Code.TRANSIENT, "{provider} answered with a web page instead of data ({status}).")
     known = meaning(problem.codes, 200, fault=True)
     code = known[0] if known else implied(problem.message, 200)
+    if code is None and problem.status:
+        stated = Response(problem.status, {}, b"", None, None, "", "")
+        return by_status(stated, safe=safe)
     if code is None:
         refused = safe or problem.refused
         code = Code.INVALID_INPUT if refused else Code.OUTCOME_UNKNOWN

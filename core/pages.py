@@ -201,12 +201,12 @@ class CursorPages:
     cursor: str = "next_cursor"
     parameter: str = "cursor"
     items: str | None = "items"
-    size: int = 30
+    size: int | None = 30
     size_parameter: str = "limit"
 
     def first(self) -> Mapping[str, str]:
-        """The page size."""
-        return {self.size_parameter: str(self.size)}
+        """The page size, where the provider takes one."""
+        return {} if self.size is None else {self.size_parameter: str(self.size)}
 
     def next(self, answer: Answer) -> Place | None:
         """The cursor in the body; null, empty, absent and `false` all mean the end."""
@@ -222,7 +222,7 @@ class CursorPages:
 class NumberPages:
     """Page numbers, or offsets with `step="items"`: PagerDuty, Jira classic, NetSuite, SendGrid.
 
-    Ends where `more` is false, else where a page is shorter than was asked for.
+    Ends where `more` is false, else where a page is shorter than was asked for; without a `size`, where one is empty.
     """
 
     parameter: str = "page"
@@ -230,12 +230,13 @@ class NumberPages:
     step: Literal["page", "items"] = "page"
     items: str | None = "items"
     more: str | None = None
-    size: int = 30
+    size: int | None = 30
     size_parameter: str = "per_page"
 
     def first(self) -> Mapping[str, str]:
-        """The page size and the first number."""
-        return {self.size_parameter: str(self.size), self.parameter: str(self.start)}
+        """The page size, where the provider takes one, and the first number."""
+        size = {} if self.size is None else {self.size_parameter: str(self.size)}
+        return {**size, self.parameter: str(self.start)}
 
     def next(self, answer: Answer) -> Place | None:
         """The next number, counted from the one that was asked."""
@@ -247,7 +248,7 @@ class NumberPages:
 
     def _more(self, answer: Answer, count: int) -> bool:
         if self.more is None:
-            return count >= _number(answer.url, self.size_parameter, self.size)
+            return count >= _number(answer.url, self.size_parameter, self.size or 1)
         more = look(answer.data, self.more)
         if not isinstance(more, bool):
             raise _changed(self.more, "true or false", more)

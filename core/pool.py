@@ -6,6 +6,7 @@ in flight; here it costs the same at 1 and at 256. What one connection can do (T
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 Origin = tuple[str, bytes, int | None]
 _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=15.0)
+
+
+@functools.cache
+def tls() -> "ssl.SSLContext":
+    """The one TLS context of a process for servers that ask for no certificate: making one costs 20 ms and more."""
+    return httpx.create_ssl_context()
 
 
 @dataclass(slots=True)
@@ -49,7 +56,6 @@ class SlotTransport(httpx.AsyncBaseTransport):
         self._idle = idle_seconds
         self._clock = clock
         self._lanes: dict[Origin, _Lane] = defaultdict(_Lane)
-        self._context: ssl.SSLContext | None = None
 
     @property
     def busy(self) -> int:
@@ -111,11 +117,9 @@ class SlotTransport(httpx.AsyncBaseTransport):
             lane.count -= 1
             await lane.free.popleft().transport.aclose()
 
-    def _connection(self, scheme: str) -> httpx.AsyncBaseTransport:
-        """A transport with one connection. They share one TLS context: making one costs milliseconds."""
-        if scheme == "https" and self._context is None:
-            self._context = httpx.create_ssl_context()
-        return httpx.AsyncHTTPTransport(verify=self._context or False, limits=_ONE)
+    @staticmethod
+    def _connection(scheme: str) -> httpx.AsyncBaseTransport:
+        return httpx.AsyncHTTPTransport(verify=tls() if scheme == "https" else False, limits=_ONE)
 
 
 class Client(httpx.AsyncClient):

@@ -100,6 +100,11 @@ class PostgresDatabase:
         assert row is not None
         return float(row[0])
 
+    @property
+    def shared(self) -> bool:
+        """A server has users everywhere."""
+        return True
+
     async def migrate(self, component: str, steps: Sequence[str]) -> None:
         """Run the missing steps in one transaction; of many machines one does it while the others wait."""
         await run_steps(self, component, [re.sub(r"\bBLOB\b", "BYTEA", step) for step in steps])

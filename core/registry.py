@@ -1,6 +1,7 @@
 """Which connectors there are. Ours and third parties' come by the same door: the entry point group `clew.connectors`.
 
 `CLEW_CONNECTORS=github,acme` limits which are loaded (empty: none); a path such as `./mine.py` is one module directly.
+`openapi:spec.yaml` is made on the spot by a function of the group `clew.sources`, of the name before the colon.
 """
 
 import difflib
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from clew.core.connector import Connector
 
 GROUP = "clew.connectors"
+SOURCES = "clew.sources"
 
 
 def discover() -> Mapping[str, EntryPoint]:
@@ -40,7 +42,9 @@ def discover() -> Mapping[str, EntryPoint]:
 
 
 def load(name: str) -> "Connector":
-    """The connector called `name`, or the one in the Python file `name` names."""
+    """The connector called `name`, the one in the Python file `name` names, or the one that a source makes of it."""
+    if ":" in name and not name.endswith(".py"):
+        return _load_source(*name.split(":", 1))
     if name.endswith(".py"):
         return _load_file(Path(name))
     found = discover()
@@ -90,6 +94,21 @@ def _load_file(path: Path) -> "Connector":
         del sys.modules[spec.name]
         raise
     return connectors[0]
+
+
+def is_named(name: str) -> bool:
+    """Is this a connector's own name, and not a file or a source of one?"""
+    return ":" not in name and not name.endswith(".py")
+
+
+def _load_source(kind: str, where: str) -> "Connector":
+    found = {entry.name: entry for entry in entry_points(group=SOURCES)}
+    if kind not in found:
+        known = ", ".join(f"{each}:" for each in sorted(found)) or "none"
+        raise ConfigurationError(f"connectors are not made of {quote(kind, 40)!r}; they are made of {known}.")
+    with _loading(f"what makes connectors of {kind}"):
+        make = found[kind].load()
+    return _checked(make(where), found[kind].value)
 
 
 def _checked(connector: object, where: str) -> "Connector":

@@ -21,7 +21,7 @@ class Problem:
     """What a body says went wrong: the shape's name, machine codes, sentence.
 
     `partial` says that the answer also holds results. `refused` says that the provider turned the request away before
-    doing anything. `fault` marks shapes that send every error with 500.
+    doing anything. `fault` marks shapes that send every error with 500. `status` is the one that stands in the body.
     """
 
     shape: str
@@ -30,11 +30,26 @@ class Problem:
     partial: bool = False
     refused: bool = False
     fault: bool = False
+    status: int = 0
 
 
 _SUSPECT = frozenset(
-    {"errors", "error", "ok", "success", "isSuccess", "status", "hasErrors", "faultcode", "fault", "code"}
+    {
+        "errors",
+        "error",
+        "ok",
+        "success",
+        "isSuccess",
+        "status",
+        "hasErrors",
+        "faultcode",
+        "fault",
+        "code",
+        "errcode",
+        "error_code",
+    }
 )
+_SAID = ("error", "errors", "message", "code", "description", "error_message", "reason", "msg", "errmsg")
 _GRPC = (
     "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
@@ -69,19 +84,56 @@ def _of_success(data: Mapping[str, Any]) -> Problem | None:
     found = _graphql(data)
     if found is not None:
         return found
-    failed = any(data.get(key) is False for key in ("ok", "success", "isSuccess"))
-    said = data.get("error") or data.get("errors") or data.get("message") or data.get("code")
-    if failed and said:
+    error = as_object(data.get("error"))
+    if error is not None and "jsonrpc" in data:
+        return _json_rpc(error)
+    failed = any(data.get(key) is False for key in ("ok", "success", "isSuccess")) or data.get("success") == 0
+    if (failed and any(data.get(key) for key in _SAID)) or _numbered(data) or _worded(data):
         codes, message = _said(data)
-        return Problem("envelope", codes, message)
-    if _numbered(data):
-        codes, message = _said(data)
-        return Problem("envelope", codes, message)
+        return Problem("envelope", codes, message, status=_http(data))
     alone = data.keys() <= {"error", "error_description", "error_uri", "message", "code", "status", "request_id"}
     if alone and data.get("error") not in (None, False, "", 0, [], {}):
         codes, message = _said(data)
         return Problem("error", codes, message)
     return None
+
+
+def _json_rpc(error: Mapping[str, Any]) -> Problem:
+    """JSON-RPC 2.0 §5.1: these codes say that nothing was executed; any other may come from the middle of it."""
+    number = error.get("code")
+    refused = number in (-32700, -32600, -32601, -32602)
+    codes = ("internal",) if number == -32603 else ()
+    return Problem(
+        "json-rpc", (*codes, *_strings(as_object(error.get("data")) or {}, _CODE_KEYS)), _text(error), refused=refused
+    )
+
+
+def _worded(data: Mapping[str, Any]) -> bool:
+    """`{"status": "error", "message": …}` (JSend) without an object; `{"status": "DENIED", "error_message": …}`."""
+    status = data.get("status")
+    if status in ("error", "fail") and data.keys() <= _ENVELOPE | {"status", "error", "errors"}:
+        return True
+    if isinstance(data.get("error_message"), str) and data["error_message"]:
+        stated = isinstance(status, str) and status.isupper() and status not in ("OK", "SUCCESS")
+        return stated or bool(data.get("error_code"))
+    number = data.get("errcode")
+    return isinstance(number, int) and number != 0 and isinstance(data.get("errmsg"), str)
+
+
+def _http(data: Mapping[str, Any]) -> int:
+    """The status in a failure's body: 400 to 599, else 0."""
+    inner = as_object(data.get("error")) or {}
+    for value in (
+        data.get("error_code"),
+        data.get("statusCode"),
+        data.get("status_code"),
+        data.get("code"),
+        inner.get("code"),
+        data.get("status"),
+    ):
+        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
+            return value
+    return 0
 
 
 _ENVELOPE = frozenset(("code", "message", "msg", "data", "result", "request_id", "requestId", "traceId", "timestamp"))
@@ -133,8 +185,19 @@ def _of_json(response: Response) -> Problem | None:
     return Problem("problem details" if "problem+json" in media else "json", codes, message)
 
 
-_CODE_KEYS = ("errorCode", "error_code", "code", "status", "type", "reason", "errorType", "category", "name")
-_TEXT_KEYS = ("message", "error_description", "detail", "description", "title", "errorMessage", "msg")
+_CODE_KEYS = ("errorCode", "error_code", "__type", "code", "status", "type", "reason", "errorType", "category", "name")
+_TEXT_KEYS = (
+    "message",
+    "error_description",
+    "detail",
+    "description",
+    "title",
+    "errorMessage",
+    "msg",
+    "error_message",
+    "errmsg",
+    "info",
+)
 
 
 def _said(data: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from clew.core.errors import Code
+from clew.core.errors import Code, Outcome
 from clew.core.limits import retry_after
 from clew.core.response import Response
 from clew.core.rules import ACCEPTED, Verdict
@@ -25,7 +25,9 @@ _CODES: Mapping[int, Code] = {
     429: Code.RATE_LIMITED,
     440: Code.AUTH_EXPIRED,
     451: Code.PERMISSION,
+    460: Code.TRANSIENT,
     498: Code.AUTH_EXPIRED,
+    499: Code.TRANSIENT,
     501: Code.CONTRACT_CHANGED,
     505: Code.CONTRACT_CHANGED,
     507: Code.QUOTA_EXHAUSTED,
@@ -33,6 +35,9 @@ _CODES: Mapping[int, Code] = {
     511: Code.PROVIDER_DOWN,
     **dict.fromkeys((508, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530), Code.PROVIDER_DOWN),
 }
+
+_UNPROCESSED = frozenset({421, 425})
+"""RFC 9110 §15.5.20 and RFC 8470: the server says that it did not process the request."""
 
 _DONE, _ACCEPTED = Verdict(None), Verdict(ACCEPTED)
 
@@ -43,7 +48,7 @@ def by_status(response: Response, *, safe: bool) -> Verdict:
     if status < 400:
         return _below_400(status, safe=safe)
     if status in _CODES:
-        return Verdict(_CODES[status])
+        return Verdict(_CODES[status], outcome=Outcome.NOT_APPLIED if status in _UNPROCESSED else None)
     if status == 407:
         return Verdict(
             Code.INTERNAL,

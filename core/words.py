@@ -17,30 +17,31 @@ _MEANINGS: Mapping[Code, str] = {
         userratelimitexceeded activitylimitreached applicationthrottled slowdown concurrencylimitexceeded
         toomanyconcurrentrequests enhanceyourcalm requestthrottled serverbusy limitexceededexception
         apiratelimitexceeded provisionedthroughputexceededexception toomanyrequestsexception
-        requestthrottledexception
+        requestthrottledexception overquerylimit
     """,
     Code.QUOTA_EXHAUSTED: """
         quotaexceeded quotaexhausted dailylimitexceeded insufficientquota usagelimitexceeded creditsexhausted
         billinglimitexceeded monthlylimitexceeded storagelimitexceeded storagequotaexceeded planlimitreached
-        planlimitexceeded quotalimitreached insufficientstorage outofcredits paymentrequired
+        planlimitexceeded usagelimitreached overdailylimit usagecapexceeded quotalimitreached insufficientstorage
+        outofcredits paymentrequired
     """,
     Code.AUTH_EXPIRED: """
         tokenexpired expiredtoken accesstokenexpired unauthenticated invalidtoken invalidaccesstoken
         expiredaccesstoken sessionexpired invalidsessionid expiredauthentication unauthorized authenticationrequired
         authenticationerror autherror invalidsession authenticationfailed notauthenticated jwtexpired
-        credentialsexpired notloggedin sessiontimedout
+        expiredtokenexception authtokenexpired tokennotvalid credentialsexpired notloggedin sessiontimedout
     """,
     Code.AUTH_REVOKED: """
         tokenrevoked accountinactive accountdisabled invalidapikey apikeyinvalid apikeyexpired badcredentials
         invalidcredentials revokedtoken accountsuspended userdisabled invalidclientcredentials invalidgrant
-        wrongpassword invalidlogin badapikey apikeyrevoked
+        invalidaccesskey missingaccesskey unrecognizedclientexception wrongpassword invalidlogin badapikey apikeyrevoked
     """,
     Code.PERMISSION: """
         permissiondenied forbidden accessdenied insufficientscope insufficientscopes insufficientpermission
         insufficientpermissions missingscope missingscopes missingpermission missingpermissions notallowed
         unauthorizedaction forbiddenaction accessforbidden operationnotpermitted notpermitted nopermission
         insufficientprivileges insufficientaccess featurenotenabled featurenotavailable authorizationerror
-        authorizationfailed notentitled
+        authorizationfailed notentitled accessdeniedexception requestdenied
     """,
     Code.NOT_FOUND: """
         notfound resourcenotfound objectnotfound entitynotfound recordnotfound itemnotfound resourcemissing
@@ -51,7 +52,7 @@ _MEANINGS: Mapping[Code, str] = {
         conflict conflicterror aborted failedprecondition preconditionfailed versionconflict editconflict
         optimisticlockexception stale staleobject staledata resourcelocked locked objectlocked locktimeout
         conflictexception updateconflict invalidstate idempotencyerror idempotencykeyinuse concurrentmodification
-        concurrentupdate resourceinuse
+        concurrentupdate resourceinuse conditionalcheckfailedexception conditionalrequestfailed
     """,
     Code.ALREADY_DONE: """
         alreadyexists duplicate duplicaterecord duplicatevalue objectalreadyexists resourcealreadyexists
@@ -104,17 +105,34 @@ _LIMIT = re.compile(
     r"\b(?:rate|request|call|concurren\w*)[\s-]*limits?\b[^.]{0,40}\b(?:exceeded|reached|hit|surpassed)"
     r"|\b(?:exceeded|reached|hit)\b[^.]{0,40}\b(?:rate|request|call|concurren\w*)[\s-]*limit"
     r"|too many (?:concurrent )?(?:requests|calls|attempts)|\bthrottl(?:ed|ing)\b|requested too many times"
-    r"|\brate[\s-]*limited\b",
+    r"|\brate[\s-]*limited\b|\brate limit quota violation|spike arrest|\brate exceeded\b|enhance your calm"
+    r"|\b(?:account|developer) over (?:rate|quer(?:y|ies) per second|qps)\b|exceeding our rate limits"
+    r"|request trigger frequency limit",
+    re.IGNORECASE,
+)
+_SHORT = re.compile(
+    r"\blimit per (?:second|minute)\b|\bper[- ](?:second|minute) (?:rate )?limit|\bhourly\b[^.]{0,40}\bexceeded",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(
     r"\b(?:daily|monthly|weekly|per[- ]day|plan|billing|credits?|subscription|storage)\b[^.]{0,60}"
     r"\b(?:exceeded|exhausted|reached|used up|depleted)"
     r"|\b(?:exceeded|exhausted|reached|out of)\b[^.]{0,40}\b(?:daily|monthly|credits?|plan|billing|storage)\b"
-    r"|maximum credits exceeded|insufficient credits?",
+    r"|maximum credits exceeded|insufficient credits?|credit balance is too low|out of call volume quota"
+    r"|\b(?:daily|monthly)\b[^.]{0,20}\bquota limit",
     re.IGNORECASE,
 )
 _FAULT = re.compile(r"something went wrong|timed?[\s-]*out|internal (?:server )?error|try again", re.IGNORECASE)
+_EXPIRED = re.compile(
+    r"\b(?:access|auth|authentication|authorization|security|bearer|id) ?token\b[^.]{0,40}\bexpired"
+    r"|\bexpired access token|\bsession (?:has |is )?expired|\bjwt (?:has |is )?expired",
+    re.IGNORECASE,
+)
+_UNKNOWN_KEY = re.compile(
+    r"\b(?:invalid|incorrect|unknown|missing)\b[^.]{0,20}\b(?:api|access|subscription)[ _-]?key"
+    r"|\bapi[ _-]?key\b[^.]{0,30}\b(?:is |was )?(?:invalid|incorrect|missing|revoked)|\binvalid credential",
+    re.IGNORECASE,
+)
 _SCHEMA = re.compile(
     r"cannot query field|doesn't exist on type|does not exist on type|unknown (?:argument|type|field)\b|undefinedField"
     r"|doesn't accept argument|api version .{0,40}(?:not supported|no longer|retired|unsupported)",
@@ -123,8 +141,9 @@ _SCHEMA = re.compile(
 
 
 def plain(word: str) -> str:
-    """A machine code in lower case, without anything but letters and digits; of an address the last part."""
-    tail = word.rstrip("/").rpartition("/")[2] if "://" in word else word
+    """A machine code in lower case, without anything but letters and digits; of an address the last part, of a
+    qualified name (`service#Error`) the name."""
+    tail = word.rstrip("/").rpartition("/")[2] if "://" in word else word.rpartition("#")[2]
     return re.sub(r"[^a-z0-9]", "", tail.lower())
 
 
@@ -150,16 +169,21 @@ def _may_say(code: Code, word: str, status: int, fault: bool) -> bool:
     return code in _ALLOWED.get(status, (code,))
 
 
+_IMPLIED: tuple[tuple[re.Pattern[str], Code, tuple[int, ...]], ...] = (
+    (_SHORT, Code.RATE_LIMITED, ()),
+    (_QUOTA, Code.QUOTA_EXHAUSTED, ()),
+    (_LIMIT, Code.RATE_LIMITED, ()),
+    (_FAULT, Code.TRANSIENT, (200,)),
+    (_EXPIRED, Code.AUTH_EXPIRED, (200, 400, 403)),
+    (_UNKNOWN_KEY, Code.AUTH_REVOKED, (200,)),
+    (_SCHEMA, Code.CONTRACT_CHANGED, (200, 400, 410, 422)),
+)
+"""What sentences say, at these statuses (empty: at any below 500 but 404 and 405)."""
+
+
 def implied(message: str, status: int) -> Code | None:
     """What a sentence of the provider's says beyond its status: a limit, an allowance, an interface that changed."""
     if not message or status in (404, 405) or status >= 500:
         return None
-    if _QUOTA.search(message):
-        return Code.QUOTA_EXHAUSTED
-    if status == 200 and _FAULT.search(message):
-        return Code.TRANSIENT
-    if status != 429 and _LIMIT.search(message):
-        return Code.RATE_LIMITED
-    if status in (200, 400, 410, 422) and _SCHEMA.search(message):
-        return Code.CONTRACT_CHANGED
-    return None
+    found = next((code for said, code, at in _IMPLIED if (not at or status in at) and said.search(message)), None)
+    return None if status == 429 and found is Code.RATE_LIMITED else found

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from clew.core import once as offers
+from clew.core.database import to_the_end
 from clew.core.errors import (
     AlreadyDoneError,
     CallError,
@@ -21,7 +22,7 @@ from clew.core.errors import (
     TransientError,
 )
 from clew.core.holding import Answer
-from clew.core.journal import RUNNING, State, Write
+from clew.core.journal import RUNNING, State, Wanted, Write
 from clew.core.settling import Settling, error_of
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Writing(Settling):
                 self.row = await self._opened(State.INTENDED if first else State.SENT)
                 self._hold()
             if not safe and (self.row.state is State.INTENDED or not self._flushed):
-                if not await self.journal.mark_sent(self.row, self._reference):
+                if not await to_the_end(self.journal.mark_sent(self.row, self._reference)):
                     raise self._late()
                 self.row = replace(self.row, state=State.SENT, reference=self._reference or self.row.reference)
                 self._held()
@@ -131,7 +132,7 @@ class Writing(Settling):
             if row is None or row.state in (State.INTENDED, State.NOT_APPLIED):
                 raise self._ends_with(TransientError("what this call was to read is no longer in the journal."))
         else:
-            row, made = await journal.claim(wanted, state=state)
+            row, made = await self._claimed(wanted, state)
             if made:
                 return row
         await self._check_same(row)
@@ -140,8 +141,29 @@ class Writing(Settling):
         if journal.is_held(row):
             return None
         if row.state in (State.INTENDED, State.NOT_APPLIED):
-            return await journal.take(row, state, anew=row.state is State.NOT_APPLIED)
+            return await self._taken(row, state, anew=row.state is State.NOT_APPLIED)
         return await self._settle(row)
+
+    # A row is ours at the moment it is taken, also for a call that is cut off just then: it says how it ended, instead
+    # of leaving a row that nobody knows anything of.
+
+    async def _claimed(self, wanted: Wanted, state: State) -> tuple[Write, bool]:
+        async def claim() -> tuple[Write, bool]:
+            assert self.journal is not None
+            row, made = await self.journal.claim(wanted, state=state)
+            self.row = row if made else None
+            return row, made
+
+        return await to_the_end(claim())
+
+    async def _taken(self, row: Write, state: State, *, anew: bool = False, doubt: bool = False) -> Write | None:
+        async def take() -> Write | None:
+            assert self.journal is not None
+            self.row = await self.journal.take(row, state, anew=anew)
+            self.doubt = doubt and self.row is not None
+            return self.row
+
+        return await to_the_end(take())
 
     async def _check_same(self, row: Write) -> None:
         assert self.wanted is not None
@@ -158,13 +180,10 @@ class Writing(Settling):
         assert self.journal is not None
         again = offers.repeatable(self.once) and self._in_time(row)
         if self.resumes or (again and self.approved):
-            taken = await self.journal.take(row, State.SENT)
-            self.doubt = taken is not None
-            return taken
-        taken = await self.journal.take(row, State.UNKNOWN)
+            return await self._taken(row, State.SENT, doubt=True)
+        taken = await self._taken(row, State.UNKNOWN, doubt=True)
         if taken is None:
             return None
-        self.row = taken
         ending, said = await self._looked(taken)
         await self._finish(ending)
         self.row = None

@@ -102,6 +102,12 @@ class McpHost:
         it is good for one call, and a replay is told so."""
         return _state(self._params.request_state).get("link") is True
 
+    @property
+    def refused(self) -> bool:
+        """Does the call come back with a no? It stays one, even if the policy would not ask (any more)."""
+        answer = (self._params.input_responses or {}).get(_KEY)
+        return isinstance(answer, types.ElicitResult) and answer.action == "decline"
+
     async def visit(self, url: str, message: str) -> bool:
         """Offer a link to the person (URL mode), where the host can; True when the person has opened it."""
         if not self._can_open():

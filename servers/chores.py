@@ -22,7 +22,7 @@ async def chores(runtime: Runtime) -> AsyncGenerator[Mailroom]:
     settling = asyncio.create_task(keep_settling(runtime), name="clew settling")
     try:
         async with (
-            kept_alive(runtime.vault, runtime.refresher, served),
+            kept_alive(runtime.vault, runtime.refresher, served, runtime.tenancy.served),
             kept_subscribed(runtime),
             open_mailroom(runtime) as mailroom,
         ):

@@ -16,7 +16,6 @@ from mcp import MCPError, types
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 
-from clew.core.connection import LOCAL_TENANT
 from clew.core.errors import ClewError
 from clew.core.inbox import Inbox, StoredEvent
 from clew.servers.runtime import Runtime
@@ -34,6 +33,7 @@ class EventResources:
     def __init__(self, runtime: Runtime) -> None:
         self._inbox: Inbox = runtime.inbox
         self._account = runtime.account
+        self._tenancy = runtime.tenancy
         self._names = {each.name: each.title or each.name for each in runtime.connectors if each.name in runtime.hears}
         self._bus = InMemorySubscriptionBus()
         self._listener = ListenHandler(self._bus)
@@ -64,12 +64,14 @@ class EventResources:
             for name, title in sorted(self._names.items())
         ]
 
-    async def read(self, uri: str) -> str | None:
-        """The newest events as JSON; None when `uri` names no connector that receives events."""
+    async def read(self, uri: str, tenant: str | None = None) -> str | None:
+        """The newest events as JSON; None when `uri` names no connector that receives events. `tenant` is what the
+        reader's principal belongs to."""
         name = self._connector(uri)
         if name is None:
             return None
-        events = [event for event in await self._inbox.list(limit=500) if self._is_mine(event, name)]
+        whose = self._tenancy.of(tenant)
+        events = [event for event in await self._inbox.list(limit=500) if self._is_mine(event, name, whose)]
         lines = [
             {"id": each.id, "type": each.type, "state": each.state, "reference": each.reference}
             for each in events[:_SHOWN]
@@ -103,9 +105,9 @@ class EventResources:
         name = uri.removeprefix(PREFIX)
         return name if uri.startswith(PREFIX) and name in self._names else None
 
-    def _is_mine(self, event: StoredEvent, name: str) -> bool:
+    def _is_mine(self, event: StoredEvent, name: str, tenant: str) -> bool:
         where = event.connection
-        return where.tenant == LOCAL_TENANT and where.connector == name and self._account in (None, where.account)
+        return where.tenant == tenant and where.connector == name and self._account in (None, where.account)
 
     def _watch(self) -> None:
         """Look for events from the first listener on, as long as the server's loop runs."""
@@ -118,8 +120,9 @@ class EventResources:
             with contextlib.suppress(ClewError):  # the store is out: what needs it says so
                 newest = await self._inbox.newest()
                 if seen is not None and newest > seen:
-                    events = await self._inbox.list(after=seen, limit=500)
-                    for name in {name for each in events for name in self._names if self._is_mine(each, name)}:
+                    # Listeners do not say who they are: nobody is told of what several tenants share a server for.
+                    events, own = await self._inbox.list(after=seen, limit=500), self._tenancy.own
+                    for name in {name for each in events for name in self._names if self._is_mine(each, name, own)}:
                         await self._tell(f"{PREFIX}{name}")
                 seen = newest
             await asyncio.sleep(_LOOK * random.uniform(0.8, 1.2))  # noqa: S311

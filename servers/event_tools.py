@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from clew.core.api import Api
-from clew.core.connection import LOCAL_TENANT
 from clew.core.connector import Connector
 from clew.core.errors import InvalidInputError, NotFoundError
 from clew.core.events import DONE, NOT_DONE
@@ -66,22 +65,23 @@ def event_tools(inbox: Inbox, connectors: Sequence[Connector], account: str | No
         return None
     own = Connector("events", "http://127.0.0.1", title="Events")
 
-    def mine(event: StoredEvent) -> bool:
+    def mine(event: StoredEvent, tenant: str) -> bool:
         where = event.connection
-        return where.tenant == LOCAL_TENANT and where.connector in names and account in (None, where.account)
+        return where.tenant == tenant and where.connector in names and account in (None, where.account)
 
     async def found(
-        reference: str, type: str, after: int = 0, before: int = 2**62, limit: int = 50
+        api: Api, reference: str, type: str, *, after: int = 0, before: int = 2**62, limit: int = 50
     ) -> list[StoredEvent]:
         events = await inbox.list(type=type, reference=reference, after=after, before=before, limit=limit)
-        return [event for event in events if mine(event)]
+        return [event for event in events if mine(event, api.tenant)]
 
     @own.read(toolset="events")
     async def list_events(
         api: Api, reference: Reference = "", type: str = "", cursor: EventId | None = None, limit: int = 20
     ) -> EventList:
         """List events that providers reported by webhook, the newest first. A type may end in *."""
-        events = await found(reference, type, before=_number(cursor) if cursor else 2**62, limit=max(1, min(limit, 50)))
+        before = _number(cursor) if cursor else 2**62
+        events = await found(api, reference, type, before=before, limit=max(1, min(limit, 50)))
         more = events[-1].id if len(events) == max(1, min(limit, 50)) else None
         return EventList(items=[_line(event) for event in events], next_cursor=more)
 
@@ -89,7 +89,7 @@ def event_tools(inbox: Inbox, connectors: Sequence[Connector], account: str | No
     async def get_event(api: Api, event_id: EventId) -> EventDetail:
         """Read one event with what it carried."""
         event = await inbox.get(event_id)
-        if event is None or not mine(event):
+        if event is None or not mine(event, api.tenant):
             raise NotFoundError(f"there is no event {event_id}, or no longer.")
         payload = await inbox.payload(event) or ""
         return EventDetail(**_line(event).model_dump(), payload=payload[:_MOST_TEXT], cut=len(payload) > _MOST_TEXT)
@@ -109,7 +109,7 @@ def event_tools(inbox: Inbox, connectors: Sequence[Connector], account: str | No
         since = _number(after) if after else 0 if reference else await inbox.newest()
         until, told = time.monotonic() + seconds, time.monotonic()
         while True:
-            events = await found(reference, type, after=since)
+            events = await found(api, reference, type, after=since)
             ends = [each for each in events if each.state in DONE | NOT_DONE] if reference and not type else events
             if ends:
                 return Waited(event=_line(ends[0]), next=f"get_event {ends[0].id} shows what it carried.")

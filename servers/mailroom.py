@@ -50,7 +50,8 @@ async def open_mailroom(runtime: Runtime) -> AsyncGenerator[Mailroom]:
     intake = Intake(inbox, worker.nudge)
     outside = _Outside(runtime.client)
     public = Public(settings.webhooks.public_url, settings.webhooks.networks)
-    admission = Admission(store.vault, served, KeyRing(outside.fetch), outside.visit, public)
+    # An address names no tenant: where there are several and none was chosen, no delivery is anybody's.
+    admission = Admission(store.vault, served, KeyRing(outside.fetch), outside.visit, public, runtime.tenancy.own)
     receiver = Receiver(admission, intake, most_body=settings.webhooks.most_body)
     tasks = [asyncio.create_task(_prune(inbox), name="clew prune events")]
     if served:

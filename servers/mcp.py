@@ -21,7 +21,7 @@ from clew.servers import discovery
 from clew.servers.ask import Asked, McpHost
 from clew.servers.event_resources import EventResources
 from clew.servers.fields import input_schema, split
-from clew.servers.origins import origin_of
+from clew.servers.origins import origin_of, tenant_of
 from clew.servers.rendering import fail, succeed
 from clew.servers.results import Spill
 from clew.servers.runtime import Bound, Runtime
@@ -55,7 +55,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
 
     async def list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         # A tool that would only refuse costs tokens. Called all the same, it says which login widens the grant.
-        hidden = await _lacking(runtime)
+        hidden = await _lacking(runtime, tenant_of(context))
         tools = [tool for name, tool in listed.items() if name not in hidden]
         return types.ListToolsResult(tools=tools)  # one page: Gemini CLI ignores nextCursor
 
@@ -72,8 +72,8 @@ def build_server(runtime: Runtime) -> Server[Any]:
             if discover:
                 name, arguments = discovery.unpacked(arguments, runtime.tools)
             own, fit = split(runtime.tools[name].tool, arguments, spill)
-            patience = tasks.patience(context)
-            result = await runtime.call(name, own, host=host, origin=origin, fit=fit, patience=patience)
+            tenant, patience = tenant_of(context), tasks.patience(context)
+            result = await runtime.call(name, own, host=host, origin=origin, fit=fit, patience=patience, tenant=tenant)
             return await tasks.answer(context, result, origin.caller)
         except Suspend:
             assert isinstance(host.asked, Asked)
@@ -95,7 +95,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
         return types.ListResourcesResult(resources=events.listed())
 
     async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        found = spill.read(str(params.uri)) or await events.read(str(params.uri))
+        found = spill.read(str(params.uri)) or await events.read(str(params.uri), tenant_of(context))
         if found is None:
             raise MCPError(types.INVALID_PARAMS, "There is no such resource (any more).", {"uri": str(params.uri)})
         contents = types.TextResourceContents(uri=params.uri, mime_type="application/json", text=found)
@@ -120,10 +120,10 @@ def build_server(runtime: Runtime) -> Server[Any]:
     return server
 
 
-async def _lacking(runtime: Runtime) -> Collection[str]:
+async def _lacking(runtime: Runtime, tenant: str | None) -> Collection[str]:
     """The tools that no account has the scopes for; none while the store cannot be read: calls will say so."""
     try:
-        return await runtime.lacking()
+        return await runtime.lacking(tenant)
     except ClewError as error:
         log.warning("the granted scopes cannot be read, so every tool is listed: %s", error)
         return ()

@@ -31,3 +31,12 @@ def origin_of(context: ServerRequestContext[Any, Any]) -> Origin:
         span_id=f"{span.span_id:016x}" if span.is_valid else "",
         sampled=span.trace_flags.sampled,
     )
+
+
+def tenant_of(context: ServerRequestContext[Any, Any]) -> str | None:
+    """The tenant of whoever makes a request; None where nobody authenticates callers.
+
+    What authenticates them over HTTP leaves the principal, with its `tenant`, as the `user` of the ASGI scope.
+    """
+    scope: Mapping[str, Any] = getattr(context.request, "scope", None) or {}
+    return getattr(scope.get("user"), "tenant", None)

@@ -1,6 +1,7 @@
 """Rotation where it runs: tokens refreshed ahead of need, and the policy that a server keeps while it runs."""
 
 import asyncio
+import itertools
 import logging
 import random
 import time
@@ -45,8 +46,9 @@ async def refresh_tokens(
 ) -> list[Refreshed]:
     """Refresh every renewable connection of these connectors whose tokens are older than so many seconds."""
     done: list[Refreshed] = []
-    for connector in connectors:
-        for stored in await status(runtime.vault, connector=connector.name):
+    whose = await runtime.tenancy.served(runtime.vault)
+    for connector, tenant in itertools.product(connectors, whose):
+        for stored in await status(runtime.vault, tenant=tenant, connector=connector.name):
             if time.time() - stored.obtained_at >= older_than:
                 connection = Connection(stored.tenant, stored.connector, stored.account)
                 done.append(await _refresh(runtime, connector, connection))

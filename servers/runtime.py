@@ -26,7 +26,7 @@ from clew.core.api import Api
 from clew.core.approvals import open_approvals
 from clew.core.audit import Origin
 from clew.core.call import Call, Fit, Structured, Walk
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.consent import Consent, ask_about
 from clew.core.deadline import Deadline
@@ -40,6 +40,7 @@ from clew.core.journal import Write
 from clew.core.limiter import Limiter
 from clew.core.policy import Decision, Policy, Ruling
 from clew.core.pool import Client, SlotTransport
+from clew.core.rates import open_rates
 from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
@@ -51,6 +52,7 @@ from clew.servers.operation_tools import operation_tools
 from clew.servers.operations import Operations
 from clew.servers.settings import Settings
 from clew.servers.store import Store, open_events, open_limits, open_store
+from clew.servers.tenancy import Tenancy, tenancy
 from clew.servers.waiting import Waiting
 
 log = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class Runtime:
     joining: Joining
     waiting: Waiting
     account: str | None = None
+    tenancy: Tenancy = field(default_factory=Tenancy)
     hears: frozenset[str] = frozenset()
     evidence: Evidence | None = None
     discover: bool = False
@@ -132,7 +135,9 @@ class Runtime:
             stack.push_async_callback(limits.close)
             limiter = Limiter(limits)
             inbox = await open_events(store)
-            hears = {each.connector for each in await receiving(store.vault)} & {each.name for each in connectors}
+            whose = await tenancy(settings, store.vault)
+            heard = [await receiving(store.vault, tenant=each) for each in await whose.served(store.vault)]
+            hears = {each.connector for found in heard for each in found} & {each.name for each in connectors}
             if not only or "events" in only:
                 offered |= _event_tools(inbox, [each for each in connectors if each.name in hears], account, offered)
             joining = Joining(store.journal, inbox, {each.name: each for each in connectors})
@@ -158,6 +163,7 @@ class Runtime:
                 joining,
                 Waiting(store.journal, joining, store.vault),
                 account,
+                whose,
                 frozenset(hears),
                 limiter=limiter,
                 evidence=evidence,
@@ -178,11 +184,15 @@ class Runtime:
         origin: Origin | None = None,
         fit: Fit | None = None,
         patience: float = 0.0,
+        tenant: str | None = None,
     ) -> Structured:
-        """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds. `origin` is who calls, `fit`
-        makes the result as small as the caller can take. With `patience` (seconds) a workflow that takes longer, or
-        longer than the deadline, goes on without the caller, who gets `accepted` with a handle."""
-        call = await self._call(name, arguments, host, account, deadline)
+        """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds. `origin` is who calls and
+        `tenant` whom they belong to, `fit` makes the result as small as the caller can take. With `patience` (seconds)
+        a workflow that takes longer, or longer than the deadline, goes on without the caller, who gets `accepted` with
+        a handle."""
+        bound = self.tools[name]
+        known = await self._known(bound.connector, account, tenant)
+        call = self._call(bound, arguments, known, host, deadline)
         call.origin, call.fit = origin or call.origin, fit
         if self.closing:
             raise TransientError("the server is shutting down; nothing was sent.")
@@ -206,18 +216,23 @@ class Runtime:
                 await keep_drift(self.drift, self.store)
 
     async def question(
-        self, name: str, arguments: Mapping[str, Any], *, account: str | None = None, because: str = ""
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        account: str | None = None,
+        because: str = "",
+        tenant: str | None = None,
     ) -> Question:
         """What a person would be asked about a call, with the object as it is now. Nothing is changed."""
-        call = await self._call(name, arguments, None, account, None)
+        bound = self.tools[name]
+        call = self._call(bound, arguments, await self._known(bound.connector, account, tenant), None, None)
         call.typed = call.tool.signature.check(arguments)
         return await ask_about(call, Ruling(Decision.ASK, because), None)
 
-    async def _call(
-        self, name: str, arguments: Mapping[str, Any], host: Host | None, account: str | None, deadline: float | None
+    def _call(
+        self, bound: Bound, arguments: Mapping[str, Any], known: Summary, host: Host | None, deadline: float | None
     ) -> Call:
-        bound = self.tools[name]
-        known = await self._known(bound.connector, account)
         wire = self._wire(bound.connector, known)
         return Call(
             bound.tool,
@@ -234,7 +249,7 @@ class Runtime:
     def serves(self, connection: Connection) -> bool:
         """Is it a connection that the calls of this server are made with?"""
         connector = next((each for each in self.connectors if each.name == connection.connector), None)
-        if connector is None or connection.tenant != LOCAL_TENANT:
+        if connector is None or connection.tenant != self.tenancy.own:
             return False
         return self._chosen(connector, None) in (None, connection.account)
 
@@ -243,7 +258,8 @@ class Runtime:
         for bound in self.tools.values():
             if bound.tool.workflow and (bound.connector.name, bound.tool.name) == (row.connection.connector, row.tool):
                 account = None if row.connection.account == "none" else row.connection.account
-                call = await self._call(bound.name, arguments, None, account, None)
+                known = await self._known(bound.connector, account, row.connection.tenant)
+                call = self._call(bound, arguments, known, None, None)
                 call.row = row.id
                 return call if call.connection == row.connection else None
         return None
@@ -255,18 +271,19 @@ class Runtime:
         while (self.active or self.operations.running) and time.monotonic() < give_up_at:  # noqa: ASYNC110 - a few looks, once in a process's life
             await asyncio.sleep(0.02)
 
-    async def lacking(self) -> dict[str, tuple[str, ...]]:
+    async def lacking(self, tenant: str | None = None) -> dict[str, tuple[str, ...]]:
         """The tools that no account could use as things stand, each with the scopes it lacks. They need not be shown.
 
         Where an account's scopes are not known, or nothing is connected yet, nothing is lacking.
         """
         lacks: dict[str, tuple[str, ...]] = {}
+        whose = self.tenancy.of(tenant)
         for connector in self.connectors:
             offered = [bound for bound in self.tools.values() if bound.connector is connector and bound.tool.scopes]
             if not offered:
                 continue
             account = self._chosen(connector, None)
-            accounts = await usable_scopes(self.vault, connector.name, account=account) or []
+            accounts = await usable_scopes(self.vault, connector.name, account=account, tenant=whose) or []
             for bound in offered if accounts else ():
                 missing = [bound.tool.lacks(scopes) for scopes in accounts]
                 if all(missing):
@@ -284,9 +301,9 @@ class Runtime:
         """The configured root address of a provider, else the connector's own."""
         return self.settings.place(connector.name, connector.base_url)
 
-    async def wire(self, connector: Connector, account: str | None = None) -> Wire:
+    async def wire(self, connector: Connector, account: str | None = None, *, tenant: str | None = None) -> Wire:
         """The way to the provider with the credentials of `account`, the configured one or the only one."""
-        return self._wire(connector, await self._known(connector, account))
+        return self._wire(connector, await self._known(connector, account, tenant))
 
     def _wire(self, connector: Connector, known: Summary) -> Wire:
         connection = known.connection
@@ -316,10 +333,12 @@ class Runtime:
             )
         return self.wires[connection]
 
-    async def _known(self, connector: Connector, account: str | None) -> Summary:
+    async def _known(self, connector: Connector, account: str | None, tenant: str | None) -> Summary:
+        whose = self.tenancy.of(tenant)
         if not connector.schemes:
-            return Summary(Connection(LOCAL_TENANT, connector.name, "none"), 0, Facts(kind="none"), 0.0, 0.0)
-        return await find(self.vault, connector.name, connector.schemes, account=self._chosen(connector, account))
+            return Summary(Connection(whose, connector.name, "none"), 0, Facts(kind="none"), 0.0, 0.0)
+        chosen = self._chosen(connector, account)
+        return await find(self.vault, connector.name, connector.schemes, account=chosen, tenant=whose)
 
     def _chosen(self, connector: Connector, account: str | None) -> str | None:
         return account or self.account or self.settings.of(connector.name).account or None
@@ -335,7 +354,8 @@ async def keep_drift(drift: Drift, store: Store) -> None:
 
 async def _consent(policy: Policy, store: Store, settings: Settings) -> Consent:
     approvals = await open_approvals(store.database, store.sealer)
-    return Consent(policy, approvals, console=lambda: find_console(settings))
+    rates = await open_rates(store.database)
+    return Consent(policy, approvals, console=lambda: find_console(settings), rates=rates)
 
 
 def _event_tools(

@@ -33,7 +33,7 @@ ROTATIONS = ("data", "keys", "tokens")
 _SIMPLE = (
     "home", "database", "deadline", "read_only", "tools", "key_provider", "old_key_providers", "rotate_after", "rotate",
     "log_level", "log_format", "limits", "repeat_window", "keep_results", "audit_keep", "audit_hide", "audit_show",
-    "metrics", "allow_writes",
+    "metrics", "allow_writes", "tenant",
 )  # fmt: skip
 VARIABLES = (
     *(f"CLEW_{name.upper()}" for name in _SIMPLE), "CLEW_CONFIG", "CLEW_CONNECTORS", "CLEW_MASTER_KEY",
@@ -63,6 +63,7 @@ class Settings:
     for a repetition, `keep_results` for how many the sealed result of a write is kept. `audit_keep` is how long
     (seconds; 0: for ever) a server keeps audit records, `audit_hide` and `audit_show` name arguments that records never
     or always show. `metrics` offers `/metrics` beside `/mcp`. `prices` says what things cost (`servers.prices`).
+    `tenant` is whose connections are used; empty: nobody has said, see `servers.tenancy`.
     `allow_writes` lets tools that change something run without asking once per session; `policy` holds the rules of
     `[policy]` together with it and `read_only`.
     """
@@ -89,6 +90,7 @@ class Settings:
     repeat_window: float = 600.0
     keep_results: float = 7 * 86400.0
     allow_writes: bool = False
+    tenant: str = ""
     policy: Policy = field(default_factory=Policy)
     connectors: Mapping[str, ConnectorSettings] = field(default_factory=dict[str, ConnectorSettings])
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -243,6 +245,20 @@ def _text(name: str, value: Any, where: str) -> str:
     return value
 
 
+def check_tenant(tenant: str, where: str = "") -> None:
+    """Raise `ConfigurationError` for a tenant's name that could be taken for something else in a key or a command."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+|-]{0,127}", tenant):
+        said = f"{where}: " if where else ""
+        raise ConfigurationError(
+            f"{said}a tenant is named with letters, digits and . _ @ + | -, at most 128, the first a letter or digit."
+        )
+
+
+def _tenant(name: str, value: Any, where: str) -> str:
+    check_tenant(_text(name, value, where), where)
+    return str(value)
+
+
 def _seconds(name: str, value: Any, where: str) -> float:
     try:
         seconds = float(value)
@@ -384,6 +400,7 @@ _CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "keep_results": _duration,
     "connectors": _connectors,
     "allow_writes": _flag,
+    "tenant": _tenant,
     "policy": _as_it_is,
     "webhooks": read_webhooks,
     "console": read_console,

@@ -40,8 +40,9 @@ async def settle_all(runtime: Runtime, *, every: bool = False) -> list[Write]:
 
 async def way_to(runtime: Runtime, row: Write) -> tuple[Connector, Wire] | None:
     """The connector of a row and the way to its provider, when it is served here."""
-    connector = next((each for each in runtime.connectors if each.name == row.connection.connector), None)
-    if connector is None:
+    where = row.connection
+    connector = next((each for each in runtime.connectors if each.name == where.connector), None)
+    if connector is None or where.tenant not in await runtime.tenancy.served(runtime.vault):
         return None
-    account = None if row.connection.account == "none" else row.connection.account
-    return connector, await runtime.wire(connector, account)
+    account = None if where.account == "none" else where.account
+    return connector, await runtime.wire(connector, account, tenant=where.tenant)

@@ -95,6 +95,7 @@ def _tiles(found: Found) -> str:
     spent = price(tasks["cost_per_success"], found)
     tokens = f"{count(tasks['tokens_per_success'])} tokens" if tasks["tokens_per_success"] is not None else ""
     answered = span(people["answer_seconds_mean"])
+    logins = f"a login in {percent(total['reconnect_rate'])}" if total["reconnect_rate"] else ""
     tiles = [
         (count(total["calls"]), "calls", f"{count(total['requests'])} requests to providers"),
         (percent(total["success_rate"]), "of calls succeeded", f"{percent(total['retry_rate'])} after sending again"),
@@ -106,7 +107,7 @@ def _tiles(found: Found) -> str:
         (
             percent(total["intervention_rate"]),
             "needed a person",
-            f"who took {answered} to answer" if answered else "nobody had to answer",
+            ", ".join(filter(None, (f"{answered} to answer" if answered else "nobody had to answer", logins))),
         ),
         (span(people["seconds_to_intervention_mean"]), "until a person came in", "mean, where one did"),
         (percent(total["unknown_rate"]), "left in doubt", "no answer came back"),
@@ -133,7 +134,9 @@ def _over_time(found: Found) -> str:
 
 def _failures(found: Found) -> str:
     total = sum(found["failures"].values())
-    rows = [(code, float(number), f"{number}") for code, number in list(found["failures"].items())[:8]]
+    rows = [
+        (code.replace("_", " "), float(number), f"{number}") for code, number in list(found["failures"].items())[:8]
+    ]
     drawn = horizontal(rows, "failed", "Failures by code") if rows else '<p class="soft">Nothing failed.</p>'
     return f'<section class="card"><h2>Why calls failed</h2><p class="soft">{total} calls, by code</p>{drawn}</section>'
 

@@ -11,12 +11,14 @@ from clew.auth.places import open_keys
 from clew.auth.records import RecordSealer
 from clew.auth.sealing import DataKeys
 from clew.auth.vault import Vault, open_vault
+from clew.core.connection import LOCAL_TENANT
 from clew.core.database import Database, open_database
 from clew.core.inbox import Inbox, open_inbox
 from clew.core.journal import Journal, open_journal
 from clew.core.limit_fallback import FallbackStore
 from clew.core.limit_store import LimitStore, MemoryStore, StoreError
 from clew.servers.settings import DATABASE, Settings
+from clew.servers.tenancy import chosen_tenant
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +78,17 @@ def open_limits(settings: Settings) -> LimitStore:
     return FallbackStore(RedisStore.open(settings.limits), here, "Redis")
 
 
+async def tenant_here(settings: Settings) -> str:
+    """The tenant that a command is about, before it asks anybody for anything. Creates nothing."""
+    if settings.tenant or not settings.has_database():
+        return settings.tenant or LOCAL_TENANT
+    async with open_store(settings) as store:
+        return await chosen_tenant(settings, store.vault)
+
+
 async def stored_status(settings: Settings, connector: str | None = None) -> list[Status]:
     """What is stored, without its secrets. Creates nothing: without a database there is nothing to tell."""
     if not settings.has_database():
         return []
     async with open_store(settings) as store:
-        return await status(store.vault, connector=connector)
+        return await status(store.vault, tenant=await chosen_tenant(settings, store.vault), connector=connector)

@@ -5,6 +5,7 @@ What a provider knows of one is noted beside the webhook secrets of its connecti
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import random
@@ -16,7 +17,7 @@ from typing import Any
 
 from clew.auth.webhook_secrets import add_secret, expect_secret, known, note, notes, place_of
 from clew.core.api import Api
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.connector import Connector, Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ClewError, ConfigurationError
@@ -171,17 +172,20 @@ async def _look_on(runtime: Runtime) -> None:
     mine = [each for each in runtime.connectors if each.subscription is not None]
     while mine:
         await asyncio.sleep(_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
-        for connector in mine:
-            name = json.dumps(["webhook subscriptions", connector.name])
+        tenants: Sequence[str] = ()
+        with contextlib.suppress(ClewError):
+            tenants = await runtime.tenancy.served(runtime.vault)
+        for connector, tenant in itertools.product(mine, tenants):
+            name = json.dumps(["webhook subscriptions", tenant, connector.name])
             with contextlib.suppress(ClewError):
                 if await runtime.refresher.leases.acquire(name, seconds=_EVERY * 0.7) is not None:
-                    await look(runtime, connector)
+                    await look(runtime, connector, tenant)
 
 
-async def look(runtime: Runtime, connector: Connector) -> list[Health]:
-    """Look at every subscription of a connector, and renew what has to be."""
+async def look(runtime: Runtime, connector: Connector, tenant: str) -> list[Health]:
+    """Look at every subscription of a tenant's at a connector, and renew what has to be."""
     found: list[Health] = []
-    for stored in await runtime.vault.list(tenant=LOCAL_TENANT, connector=connector.name):
+    for stored in await runtime.vault.list(tenant=tenant, connector=connector.name):
         try:
             found.append(await renew(runtime, connector, stored.connection, always=False))
         except ClewError as error:
@@ -190,7 +194,7 @@ async def look(runtime: Runtime, connector: Connector) -> list[Health]:
 
 
 async def _api(runtime: Runtime, connector: Connector, connection: Connection) -> Api:
-    wire = await runtime.wire(connector, connection.account)
+    wire = await runtime.wire(connector, connection.account, tenant=connection.tenant)
     return Api(wire, Deadline.after(_SECONDS), Trail(), Effect.WRITE, SilentHost())
 
 

@@ -128,7 +128,7 @@ def put(body: dict[str, Any], path: str | None, value: Any) -> None:
 
 def _asked(request: httpx.Request, style: NumberPages) -> int:
     value = request.url.params.get(style.size_parameter, "")
-    return int(value) if value.isdecimal() and int(value) <= 1000 else style.size
+    return int(value) if value.isdecimal() and int(value) <= 1000 else style.size or 1
 
 
 def _went_on(style: Paginator, ran: Ran, number: int) -> bool:

@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from clew import Api, From, errors
+from clew import Api, From, errors, once
 
-from .provider import Channel, Form, Ts, slack
+from .messages import SIZE
+from .provider import Channel, Form, Ts, objects_of, slack
 
 HOSTS = ("slack.com", "slack-gov.com")
 """Where Slack takes uploads: files.slack.com, and its twin for governments."""
@@ -32,7 +33,23 @@ class UploadedFile(BaseModel):
     permalink: Annotated[str | None, From("files[0].permalink")] = None
 
 
-@slack.write(toolset="files")
+async def _shared(
+    api: Api, channel: str, reference: str, sent_at: float | None, thread_ts: str | None = None
+) -> UploadedFile | None:
+    """The message that shows the file says that it was shared; until then nobody sees it."""
+    asked: Form = {"channel": channel, "oldest": f"{(sent_at or 0.0) - 300:.6f}", "limit": SIZE}
+    path = "/conversations.history" if thread_ts is None else "/conversations.replies"
+    found = await api.post(path, form=asked if thread_ts is None else {**asked, "ts": thread_ts})
+    for message in objects_of(found.get("messages")):
+        for file in objects_of(message.get("files")):
+            if file.get("id") == reference:
+                return UploadedFile(id=reference, title=file.get("title"), permalink=file.get("permalink"))
+    if found.get("has_more"):
+        raise errors.TransientError("more was written meanwhile than one look can read.")
+    return None
+
+
+@slack.write(toolset="files", once=once.Draft(), verify=once.Look(_shared, after=3.0, tries=2, every=3.0))
 async def upload_file(
     api: Api,
     channel: Channel,
@@ -48,6 +65,7 @@ async def upload_file(
     data = _bytes(content, encoding)
     asked: Form = {"filename": filename, "length": len(data)}
     ticket = await api.post("/files.getUploadURLExternal", form=asked, safe=True, into=Ticket)
+    api.reference(ticket.file_id)
     await api.upload(ticket.upload_url, data, hosts=HOSTS)
     share: Form = {
         "files": json.dumps([{"id": ticket.file_id, "title": title or filename}], ensure_ascii=False),

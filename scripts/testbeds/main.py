@@ -21,6 +21,7 @@ BEDS: Mapping[str, str] = {
     "stripe": "testbeds.stripe",
     "inspector": "testbeds.inspector",
     "claude": "testbeds.claude",
+    "consent": "testbeds.consent",
 }
 """The modules, imported when they are run: with them comes the MCP SDK."""
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -52,7 +53,7 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "tested-with",
         description="Run clew against software that nobody here wrote: a GitHub, a Google and a Slack with "
-        "state, GitHub's and Stripe's own API descriptions, MCP Inspector and Claude Code. Everything runs on "
+        "state, GitHub's and Stripe's own API descriptions, MCP Inspector, Claude Code and Codex. Everything runs on "
         "127.0.0.1 and is stopped at the end. The first run installs about 1.6 GB of Node packages into "
         ".cache/testbeds; it needs npm.",
         epilog="example: scripts/tested-with --only github,inspector",

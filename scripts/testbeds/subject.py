@@ -32,6 +32,7 @@ class Subject:
             CLEW_CONFIG=str(self.home / "clew.toml"),
             CLEW_KEY_PROVIDER="file",
             CLEW_ALLOW_WRITES="1",
+            CLEW_REPEAT_WINDOW="0",  # both eras make the same calls, and mean them
         )
 
     def stdio(self, *words: str) -> StdioServerParameters:

@@ -4,20 +4,21 @@ import asyncio
 from argparse import Namespace
 
 from clew.auth.connections import Status, remove
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError
 from clew.servers.cli.output import emit_json, talk
 from clew.servers.cli.start import begin, check_name, stored_name
 from clew.servers.cli.statuspage import show
 from clew.servers.settings import Settings
 from clew.servers.store import open_store, stored_status
+from clew.servers.tenancy import chosen_tenant
 
 LOGIN = 4
 
 
 def show_status(arguments: Namespace) -> int:
     """What is stored and whether it works; 4 when something needs a new login, 1 when a check could not be made."""
-    settings = begin(http=arguments.check)
+    settings = begin(http=arguments.check, tenant=arguments.tenant)
     arguments.name = stored_name(arguments.name)
     stored = asyncio.run(stored_status(settings, arguments.name))
     if arguments.name and not stored:
@@ -41,7 +42,7 @@ def show_status(arguments: Namespace) -> int:
 
 def remove_credential(arguments: Namespace) -> int:
     """Forget one account here."""
-    settings = begin()
+    settings = begin(tenant=arguments.tenant)
     arguments.name = stored_name(arguments.name)
     removed = asyncio.run(_remove(settings, str(arguments.name), arguments.account))
     talk(f"{removed} is forgotten here. The provider still honours the credential: revoke it there too.")
@@ -54,8 +55,9 @@ async def _remove(settings: Settings, name: str, account: str | None) -> Connect
     stored = await stored_status(settings, name)
     if not stored:
         check_name(name)
-    connection = Connection(LOCAL_TENANT, name, _chosen(name, stored, account))
+    account = _chosen(name, stored, account)
     async with open_store(settings) as store:
+        connection = Connection(await chosen_tenant(settings, store.vault), name, account)
         await remove(store.vault, connection)
     return connection
 

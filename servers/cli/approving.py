@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import getpass
 import sys
 import time
 from argparse import Namespace
@@ -14,6 +13,7 @@ from clew.core.errors import ConfigurationError
 from clew.core.policy import Channel
 from clew.servers.cli.arguments import read_arguments
 from clew.servers.cli.output import Cell, duration, emit, emit_json, facts, is_terminal, table, talk
+from clew.servers.cli.person import local_person
 from clew.servers.cli.start import begin
 from clew.servers.settings import DATABASE, Settings
 from clew.servers.store import open_store
@@ -87,17 +87,20 @@ async def _list(settings: Settings, *, pending: bool) -> list[Approval]:
     if not settings.database and not (settings.home / DATABASE).is_file():
         return []
     async with _approvals(settings) as approvals:
-        return await approvals.list(pending=pending)
+        return await approvals.list(pending=pending, tenant=settings.tenant or None)
 
 
 async def _get(settings: Settings, id: str) -> Approval:
     async with _approvals(settings) as approvals:
-        return await approvals.get(id)
+        found = await approvals.get(id)
+    if settings.tenant not in ("", found.question.connection.tenant):
+        raise ConfigurationError(f"approval {found.id} is another tenant's.")
+    return found
 
 
 async def _record(settings: Settings, id: str, verdict: Verdict, note: str, changed: Edit | None) -> Approval:
     async with _approvals(settings) as approvals:
-        who = getpass.getuser()
+        who = local_person()
         return await approvals.vote(id, verdict, approver=who, channel=Channel.CLI, note=note, edit=changed)
 
 
@@ -113,7 +116,7 @@ async def _edited(settings: Settings, approval: Approval, pairs: list[str]) -> t
         kept = {name: value for name, value in given.items() if name not in names}
         arguments = read_arguments(bound.tool, pairs, None, base=kept)
         question = await runtime.question(
-            bound.name, arguments, account=where.account, because=approval.question.because
+            bound.name, arguments, account=where.account, because=approval.question.because, tenant=where.tenant
         )
     return Edit(question.arguments, question.digest), question.text
 

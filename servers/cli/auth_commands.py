@@ -1,6 +1,6 @@
 """The commands of `clew auth`."""
 
-from clew.servers.cli.grammar import Commands, Help, Parser, account, add, name
+from clew.servers.cli.grammar import Commands, Help, Parser, account, add, name, tenant
 
 KINDS = (
     "bearer", "api_key", "basic", "oauth1", "aws", "client_credentials", "jwt_bearer", "session", "token_exchange",
@@ -61,6 +61,7 @@ def add_auth(commands: Commands) -> None:
         more="Ends with 4 when one of them needs a new login.",
     )  # fmt: skip
     name(status, "only this connector", nargs="?")
+    tenant(status)
     status.add_argument("--check", action="store_true", help="ask each provider whether it accepts the credential")
 
     refresh = add(
@@ -83,7 +84,7 @@ def add_auth(commands: Commands) -> None:
     )  # fmt: skip
     revoke.add_argument("--all", action="store_true", required=True, help="yes, all of them")
     revoke.add_argument("--connector", metavar="C", help="only this connector's")
-    revoke.add_argument("--tenant", metavar="T", help="another tenant than this machine's own")
+    tenant(revoke)
     revoke.add_argument("--yes", action="store_true", help="do not ask (needed without a terminal)")
 
     _add_apps(verbs)
@@ -108,6 +109,7 @@ def _add_keeping(verbs: Commands) -> None:
     rotate.add_argument("--keys", action="store_true", help="wrap the data keys with a new key")
     rotate.add_argument("--data", action="store_true", help="seal every record again with new data keys")
     rotate.add_argument("--tokens", action="store_true", help="refresh every renewable token at its provider")
+    rotate.add_argument("--tenant", metavar="T", help="whose tokens; the vault's keys are everybody's")
 
     export = add(
         verbs, "export", "bundles:export_file", "write the connected accounts to an encrypted file",
@@ -120,6 +122,7 @@ def _add_keeping(verbs: Commands) -> None:
     )  # fmt: skip
     for parser, what in ((export, "a file that exists"), (importing, "accounts that are connected here already")):
         parser.add_argument("bundle", metavar="FILE", help="the encrypted file")
+        tenant(parser)
         parser.add_argument("--passphrase-file", metavar="F", help="read the passphrase from this file")
         parser.add_argument("--replace", action="store_true", help=f"replace {what}")
 
@@ -140,6 +143,7 @@ def _add_apps(verbs: Commands) -> None:
         more="The secret is asked for at a hidden prompt, else read from standard input.",
     )  # fmt: skip
     name(store)
+    tenant(store)
     store.add_argument("--client-id", metavar="ID", required=True, help="the client id; it is not secret")
     store.add_argument("--file", metavar="F", help="read the secret from this file")
     proof = store.add_mutually_exclusive_group()
@@ -147,8 +151,10 @@ def _add_apps(verbs: Commands) -> None:
     proof.add_argument("--private-key", metavar="F", help="it signs with this key (PEM) instead of a secret")
     store.add_argument("--certificate", metavar="F", help="the certificate (PEM) that belongs to the private key")
     store.add_argument("--key-id", metavar="K", help="the key's id at the provider")
-    add(verbs, "list", "apps:list_apps", "show the clients", "clew auth apps list")
-    name(add(verbs, "remove", "apps:remove_app", "forget a client", "clew auth apps remove github"))
+    tenant(add(verbs, "list", "apps:list_apps", "show the clients", "clew auth apps list"))
+    remove = add(verbs, "remove", "apps:remove_app", "forget a client", "clew auth apps remove github")
+    name(remove)
+    tenant(remove)
 
 
 def _values(parser: Parser) -> None:

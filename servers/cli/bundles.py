@@ -8,7 +8,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clew.core.connection import LOCAL_TENANT
 from clew.core.errors import ConfigurationError
 from clew.core.secret import Secret
 from clew.servers.cli.output import emit_json, is_terminal, talk
@@ -16,6 +15,7 @@ from clew.servers.cli.prompt import read_secrets
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
 from clew.servers.store import open_store, stored_status
+from clew.servers.tenancy import chosen_tenant
 
 if TYPE_CHECKING:
     from clew.auth.bundle import Moved
@@ -25,7 +25,7 @@ FAILED = 1
 
 def export_file(arguments: Namespace) -> int:
     """Write every connected account of this machine to a new private file; 1 when one of them is damaged."""
-    settings, file = begin(), Path(arguments.bundle)
+    settings, file = begin(tenant=arguments.tenant), Path(arguments.bundle)
     if file.exists() and not arguments.replace:
         raise ConfigurationError(f"{file} exists: choose another name, or give --replace.")
     if not asyncio.run(stored_status(settings)):
@@ -43,7 +43,7 @@ def import_file(arguments: Namespace) -> int:
     """Store the accounts of a bundle; those that are connected already stay unless --replace is given."""
     from clew.auth.bundle import LARGEST
 
-    settings, file = begin(), Path(arguments.bundle)
+    settings, file = begin(tenant=arguments.tenant), Path(arguments.bundle)
     try:
         with file.open("rb") as stream:
             content = stream.read(LARGEST + 1)
@@ -63,16 +63,15 @@ async def _export(settings: Settings, passphrase: Secret) -> "tuple[bytes, list[
     from clew.auth.bundle import export_bundle
 
     async with open_store(settings) as store:
-        return await export_bundle(store.vault, passphrase, tenant=LOCAL_TENANT)
+        return await export_bundle(store.vault, passphrase, tenant=await chosen_tenant(settings, store.vault))
 
 
 async def _import(settings: Settings, content: bytes, passphrase: Secret, *, replace_existing: bool) -> "list[Moved]":
     from clew.auth.bundle import import_bundle
 
     async with open_store(settings) as store:
-        return await import_bundle(
-            store.vault, content, passphrase, tenant=LOCAL_TENANT, replace_existing=replace_existing
-        )
+        tenant = await chosen_tenant(settings, store.vault)
+        return await import_bundle(store.vault, content, passphrase, tenant=tenant, replace_existing=replace_existing)
 
 
 def _passphrase(file: str | None, *, twice: bool) -> Secret:

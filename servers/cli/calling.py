@@ -2,7 +2,6 @@
 
 import asyncio
 import difflib
-import getpass
 import shlex
 import signal
 import sys
@@ -17,6 +16,7 @@ from clew.core.host import Question
 from clew.core.registry import load
 from clew.servers.cli.arguments import read_arguments
 from clew.servers.cli.output import emit_json, is_terminal, talk
+from clew.servers.cli.person import local_person
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
 
@@ -37,7 +37,7 @@ class TerminalHost:
     @property
     def who(self) -> str:
         """The user of this machine."""
-        return getpass.getuser()
+        return local_person()
 
     @property
     def session(self) -> str:
@@ -70,7 +70,7 @@ class TerminalHost:
 
 def call(arguments: Namespace) -> int:
     """Call the tool and print its result as JSON."""
-    settings = begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     connector = load(arguments.connector)
     tool = find_tool(connector, arguments.tool)
     if settings.read_only and tool.effect is not Effect.READ:

@@ -18,7 +18,7 @@ from clew.servers.store import stored_status
 
 def show_connector(arguments: Namespace) -> int:
     """One connector's facts, its tools and, on request, the stages of a call."""
-    settings = begin()
+    settings = begin(tenant=arguments.tenant)
     connector = load(arguments.name)
     stages = _stages() if arguments.stages else []
     if arguments.tokens:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import getpass
 import html
 import os
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 from clew.core.errors import ConfigurationError
 from clew.core.secret import Secret
 from clew.servers.cli.output import emit, emit_json, is_terminal, talk
+from clew.servers.cli.person import local_person
 from clew.servers.cli.serving import HTTP_SECONDS, until_stopped
 from clew.servers.cli.start import begin
 from clew.servers.console_address import find_console
@@ -63,7 +63,7 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
                 if not _is_person():
                     talk("clew: for a link that opens it, run in a terminal: clew console link")
                     return
-                link = Secret(f"{url}/enter#{(await desk.sessions.ticket(getpass.getuser())).reveal()}")
+                link = Secret(f"{url}/enter#{(await desk.sessions.ticket(local_person())).reveal()}")
                 opened = not arguments.no_browser and stack.enter_context(_shown(settings, link))
                 talk("It should open in your browser; or open this, once, within five minutes:" if opened
                      else "Open this, once, within five minutes:")  # fmt: skip
@@ -78,7 +78,7 @@ async def _link(settings: Settings, url: str) -> Secret:
 
     async with open_store(settings) as store:
         sessions = await open_sessions(store.database, settings.console.session)
-        return Secret(f"{url}/enter#{(await sessions.ticket(getpass.getuser())).reveal()}")
+        return Secret(f"{url}/enter#{(await sessions.ticket(local_person())).reveal()}")
 
 
 def _is_person() -> bool:

@@ -23,7 +23,7 @@ def explain(arguments: Namespace) -> int:
     """One recording, or with `--batch` one a line. Ends with 0 whatever the judgement is."""
     if arguments.batch:
         loaded: dict[str, Connector] = {}
-        for number, line in enumerate(_lines(), 1):
+        for number, line in _lines():
             emit_json(_line(line, number, arguments, loaded), indent=None)
         return 0
     recording = _one(arguments)
@@ -72,11 +72,12 @@ def _line(line: str, number: int, arguments: Namespace, loaded: dict[str, Connec
         return {**head, "error": {"code": "internal", "message": f"cannot be judged: {type(error).__name__}."}}
 
 
-def _lines() -> Iterator[str]:
-    for line in _stdin().buffer:
+def _lines() -> Iterator[tuple[int, str]]:
+    """Each line with its number; empty ones are left out."""
+    for number, line in enumerate(_stdin().buffer, 1):
         text = line.decode("utf-8", "replace").lstrip("\ufeff")
         if text.strip():
-            yield text
+            yield number, text
 
 
 def _stdin() -> Any:

@@ -69,5 +69,11 @@ def name(parser: Parser, help: str = "the connector", **options: Any) -> None:
 
 
 def account(parser: Parser, help: str = "which account, when there are several") -> None:
-    """The option that names an account."""
+    """The options that name an account: its tenant's, by its name."""
     parser.add_argument("--account", metavar="A", help=help)
+    tenant(parser)
+
+
+def tenant(parser: Parser) -> None:
+    """The option that names a tenant."""
+    parser.add_argument("--tenant", metavar="T", help="whose accounts; needed once several tenants have some here")

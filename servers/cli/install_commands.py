@@ -1,10 +1,10 @@
-"""The commands `clew install` and `clew uninstall`."""
+"""The commands `clew install`, `clew uninstall` and `clew doctor`."""
 
 from clew.servers.cli.grammar import Commands, Parser, account, add, completed
 
 
 def add_install(commands: Commands) -> None:
-    """`clew install` and `clew uninstall`."""
+    """`clew install`, `clew uninstall` and `clew doctor`."""
     install = add(
         commands,
         "install",
@@ -42,6 +42,18 @@ def add_install(commands: Commands) -> None:
     )
     _targets(uninstall)
     uninstall.add_argument("--all", action="store_true", help="everything that starts clew")
+
+    doctor = add(
+        commands,
+        "doctor",
+        "doctoring:doctor",
+        "look whether everything here is as it should be, and say what helps",
+        "clew doctor",
+        "clew doctor --offline --json",
+        more="It looks at the program, the settings, the vault, the accounts, the hosts and the providers, and changes "
+        "nothing.",
+    )
+    doctor.add_argument("--offline", action="store_true", help="ask no provider")
 
 
 def _targets(parser: Parser) -> None:

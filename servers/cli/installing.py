@@ -13,18 +13,21 @@ from clew.servers.cli.start import begin, check_name, stored_name
 from clew.servers.hosts import catalog, documents, entries, files
 from clew.servers.hosts.catalog import Host
 from clew.servers.hosts.entries import Launch
+from clew.servers.store import tenant_here
 
 Row = dict[str, Any]
 
 
 def install(arguments: Namespace) -> int:
     """Write entries, print them, or check what is there; without names list the hosts."""
-    begin()
+    settings = begin(tenant=arguments.tenant)
     if not arguments.names and not arguments.all_detected:
         return _list(arguments)
     hosts, names = _hosts(arguments)
     if not names and not arguments.check:
         raise ConfigurationError(f"say which connectors: clew install {hosts[0].name} github. See: clew list")
+    if names:
+        asyncio.run(tenant_here(settings))  # the server would refuse to start
     launches = _launches(arguments, names)
     if arguments.show or arguments.link:
         return _print(hosts, launches, arguments)
@@ -37,7 +40,7 @@ def install(arguments: Namespace) -> int:
     else:
         for row in rows:
             _say(row)
-        _hints(rows, launches)
+        _hints(rows, launches, arguments.tenant)
     return 0 if all(row["ok"] for row in rows) else 1
 
 
@@ -83,6 +86,7 @@ def _launches(arguments: Namespace, names: list[str]) -> list[Launch]:
         *(["--discover"] if arguments.discover else []),
         *(["--tools", arguments.tools] if arguments.tools else []),
         *(["--account", arguments.account] if arguments.account else []),
+        *(["--tenant", arguments.tenant] if arguments.tenant else []),
     ]
     words = [str(Path(name).absolute()) if name.endswith(".py") else name for name in names]
     groups = [(arguments.alias, words)] if arguments.alias else [(n, [w]) for n, w in zip(known, words, strict=True)]
@@ -245,22 +249,22 @@ def _say(row: Row) -> None:
         facts([("  next", host.after.format(title=host.title))])
 
 
-def _connect(launches: list[Launch]) -> list[str]:
+def _connect(launches: list[Launch], tenant: str | None) -> list[str]:
     """The commands that connect an account of the connectors that have none yet."""
     from clew.servers.cli.listing import entry_of
 
-    found = {word: entry_of(word) for launch in launches for word in launch.args if not word.startswith("-")}
+    found = {word: entry_of(word, tenant) for launch in launches for word in launch.args if not word.startswith("-")}
     return [each["detail"] for each in found.values() if each and each["state"] == "not connected"]
 
 
-def _hints(rows: list[Row], launches: list[Launch]) -> None:
+def _hints(rows: list[Row], launches: list[Launch], tenant: str | None) -> None:
     command = launches[0].command if launches else ""
     if command and entries.is_fleeting(command):
         talk(
             "clew: this clew stands in a cache that may be cleared; the entry would then break. Install it for good: "
             "pipx install clew"
         )
-    for word in _connect(launches) if any(row["changed"] for row in rows) else ():
+    for word in _connect(launches, tenant) if any(row["changed"] for row in rows) else ():
         talk(word[0].upper() + word[1:])
     if launches and not any("checks" in row for row in rows) and any(row["ok"] for row in rows):
         talk(f"Prove it: clew install {next(row['name'] for row in rows if row['ok'])} --check")

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import httpx
 
+from clew.auth.advice import tenant_words
 from clew.auth.clients import is_app
 from clew.auth.leases import Leases, open_leases
 from clew.auth.revocation import Ending
 from clew.auth.vault import Summary, Vault
-from clew.core.connection import LOCAL_TENANT
 from clew.core.credentials import Scheme
 from clew.core.errors import ClewError, ConfigurationError
 from clew.core.registry import load
@@ -20,11 +20,12 @@ from clew.servers.cli.output import Cell, emit_json, is_terminal, table, talk
 from clew.servers.cli.start import begin, check_name
 from clew.servers.settings import Settings
 from clew.servers.store import open_store
+from clew.servers.tenancy import chosen_tenant
 
 
 def log_out(arguments: Namespace) -> int:
     """End one account: 1 when the provider could not be told and may be told later."""
-    settings = begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     ending = asyncio.run(_log_out(settings, arguments.name, arguments.account))
     _tell(ending)
     if arguments.json:
@@ -34,7 +35,7 @@ def log_out(arguments: Namespace) -> int:
 
 async def _log_out(settings: Settings, name: str, account: str | None) -> Ending:
     async with open_store(settings) as store, httpx.AsyncClient(follow_redirects=False) as http:
-        stored = await store.vault.list(tenant=LOCAL_TENANT, connector=name)
+        stored = await store.vault.list(tenant=await chosen_tenant(settings, store.vault), connector=name)
         if not stored:
             check_name(name)
         chosen = _chosen(name, stored, account)
@@ -87,7 +88,8 @@ def _tell(ending: Ending) -> None:
             talk(f"{who}: forgotten here, but not revoked: {ending.why}.")
         case "failed":
             talk(f"{who}: not revoked: {ending.why}. It is kept, so that you can try again.")
-            again = shlex.join(["clew", "auth", "remove", where.connector, "--account", where.account])
+            words = ["clew", "auth", "remove", where.connector, "--account", where.account]
+            again = shlex.join([*words, *tenant_words(where.tenant)])
             talk(f"To forget it nevertheless: {again}")
     if ending.siblings:
         talk(f"The same grant stands behind: {', '.join(ending.siblings)}. They have to log in again.")
@@ -95,7 +97,7 @@ def _tell(ending: Ending) -> None:
 
 def revoke_all(arguments: Namespace) -> int:
     """The kill switch: everything is revoked, with a result per credential; 1 when something could not be."""
-    settings = begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     endings = asyncio.run(_revoke_all(settings, arguments))
     if arguments.json:
         emit_json([each.as_dict() for each in endings])
@@ -110,8 +112,8 @@ def revoke_all(arguments: Namespace) -> int:
 
 
 async def _revoke_all(settings: Settings, arguments: Namespace) -> list[Ending]:
-    tenant = arguments.tenant or LOCAL_TENANT
     async with open_store(settings) as store, httpx.AsyncClient(follow_redirects=False) as http:
+        tenant = await chosen_tenant(settings, store.vault)
         stored = await store.vault.list(tenant=tenant, connector=arguments.connector)
         chosen = [each for each in stored if not is_app(each.connection)]
         if not chosen or not _agreed(chosen, asked=not arguments.yes):

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import shutil
 import sys
+import time
 from argparse import Namespace
 from typing import Any
 
@@ -13,8 +15,11 @@ from clew.servers.cli.output import Cell, duration, emit, emit_json, is_terminal
 from clew.servers.cli.start import begin, check_name
 from clew.servers.settings import Settings
 
-_CLEAR = "\x1b[H\x1b[2J"
-_HEADINGS = ("CONNECTOR", "BUDGET", "ACCOUNT", "ALLOWS", "LEFT", "NEXT CALL", "STATE")
+_ENTER, _CLEAR, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[H\x1b[J", "\x1b[?25h\x1b[?1049l"
+"""A screen of its own without a cursor; its top; and back to what was shown before."""
+
+_HEADINGS = ("CONNECTOR", "BUDGET", "LEFT", "NEXT CALL", "STATE", "ALLOWS", "ACCOUNT")
+_SOON = 1.0
 
 
 def show_limits(arguments: Namespace) -> int:
@@ -34,13 +39,18 @@ async def _show(settings: Settings, arguments: Namespace) -> int:
         _print([], arguments)
         return 0
     store = open_limits(settings)
+    alone = arguments.watch and not arguments.json
     try:
+        if alone:
+            print(_ENTER, end="")
         while True:
             _print(await budgets(store, arguments.name), arguments)
             if not arguments.watch:
                 return 0
             await asyncio.sleep(1.0)
     finally:
+        if alone:
+            print(_LEAVE, end="", flush=True)
         await store.close()
 
 
@@ -51,13 +61,16 @@ def _print(rows: list[dict[str, Any]], arguments: Namespace) -> None:
         else:
             emit_json({"budgets": rows})
         return
+    shown = rows
     if arguments.watch:
         print(_CLEAR, end="")
-    table(_HEADINGS, [_cells(row) for row in rows])
+        shown = rows[: max(shutil.get_terminal_size().lines - 5, 1)]
+    table(_HEADINGS, [_cells(row) for row in shown])
     if not rows:
         talk("Nothing has been called in the last hours.")
     if arguments.watch:
-        emit("", "Ctrl-C ends this.")
+        more = f"{len(rows) - len(shown)} more do not fit: name a connector. " if shown != rows else ""
+        emit("", f"{time.strftime('%H:%M:%S')}  {more}Ctrl-C ends this.")
         sys.stdout.flush()
 
 
@@ -89,16 +102,18 @@ def _row(key: str, terms: Terms, level: Level, now: float) -> dict[str, Any]:
         "left": None if left is None else round(left, 1),
         "next_call_seconds": None if wait == float("inf") else round(wait, 3),
         "in_use": len([end for end in level.leases.values() if end > now]) if terms.kind == "concurrency" else None,
-        "state": _state(terms, level, now),
+        "state": _state(terms, level, now, wait),
     }
 
 
-def _state(terms: Terms, level: Level, now: float) -> str:
+def _state(terms: Terms, level: Level, now: float, wait: float) -> str:
     if terms.kind == "circuit":
         return "down"
     if level.stop > now:
         return "refused"
-    return "slowed" if level.pace > 0 else "open"
+    if level.pace > 0:
+        return "slowed"
+    return "used up" if wait >= _SOON else "open"
 
 
 def _cells(row: dict[str, Any]) -> list[str | Cell]:
@@ -118,9 +133,9 @@ def _cells(row: dict[str, Any]) -> list[str | Cell]:
     return [
         row["connector"],
         row["budget"],
-        row["account"],
-        allows,
         "" if row["left"] is None else f"{row['left']:g}",
         soon,
         state,
+        allows,
+        row["account"],
     ]

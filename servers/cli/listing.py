@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def list_connectors(arguments: Namespace) -> int:
     """Every connector, also one that cannot be loaded."""
-    settings = begin()
+    settings = begin(tenant=arguments.tenant)
     stored = _stored(settings)
     known = indexed()
     entries = [
@@ -41,12 +41,12 @@ def list_connectors(arguments: Namespace) -> int:
     return 0
 
 
-def entry_of(name: str) -> dict[str, Any] | None:
+def entry_of(name: str, tenant: str | None = None) -> dict[str, Any] | None:
     """What the list says of one connector; None when there is none of this name."""
     found = discover().get(name)
     if found is None:
         return None
-    stored = [each for each in _stored(begin()) if each.connector == name]
+    stored = [each for each in _stored(begin(tenant=tenant)) if each.connector == name]
     return _entry(found, indexed().get(found.value), stored)
 
 

@@ -3,17 +3,19 @@
 import asyncio
 import os
 import secrets
+import shlex
 import sys
 import webbrowser
 from argparse import Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from clew.auth.advice import tenant_words
 from clew.auth.connections import granted, remove, set_identity
 from clew.auth.facts import Facts
 from clew.auth.schemes import OAuth2
 from clew.auth.vault import Vault
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.connector import Connector
 from clew.core.errors import AuthRevokedError, ConfigurationError
 from clew.core.registry import load
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 def log_in(arguments: Namespace) -> int:
     """Log in and store the grant under the account's name, with the scopes that the offered tools need."""
-    settings = begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     check_name(arguments.name)
     connector = load(arguments.name)
     if arguments.account is not None:
@@ -53,9 +55,9 @@ async def _log_in(settings: Settings, connector: Connector, arguments: Namespace
     scopes = wanted_scopes(connector, settings, arguments.scopes)
     variables = variables_of(connector, scheme, arguments)
     # Until the provider has said whose grant it is, it waits under a name that is nobody's.
-    connection = Connection(LOCAL_TENANT, connector.name, arguments.account or f"new-{secrets.token_hex(4)}")
+    account = arguments.account or f"new-{secrets.token_hex(4)}"
     async with Runtime.open(replace(settings, tools=()), [connector.name], tools=list(connector.tools)) as runtime:
-        vault = runtime.vault
+        vault, connection = runtime.vault, Connection(runtime.tenancy.of(), connector.name, account)
         since = await _stored_since(vault, connection)
         facts = await _consent(
             vault,
@@ -69,7 +71,7 @@ async def _log_in(settings: Settings, connector: Connector, arguments: Namespace
         )
         identity = await _identity(runtime, connector, connection) or facts.identity
         if arguments.account is None:
-            final = Connection(LOCAL_TENANT, connector.name, name_account(identity))
+            final = replace(connection, account=name_account(identity))
             since = await _stored_since(vault, final)
             await _move(vault, connection, final, identity)
             connection = final
@@ -132,9 +134,8 @@ def _explain_scopes(connector: Connector, connection: Connection, facts: Facts) 
         talk(f"Not granted: {', '.join(missing) or 'some scopes'}. These tools will refuse: {', '.join(lamed)}.")
         scopes = dict.fromkeys(facts.scopes)
         scopes |= dict.fromkeys(each for tool in connector.tools.values() for each in tool.lacks(known))
-        talk(
-            f"To ask again: clew auth login {connector.name} --account {connection.account} --scopes {','.join(scopes)}"
-        )
+        words = ["clew", "auth", "login", connector.name, "--account", connection.account, "--scopes", ",".join(scopes)]
+        talk(f"To ask again: {shlex.join([*words, *tenant_words(connection.tenant)])}")
     elif missing:
         talk(f"The provider granted less than was asked, or calls it otherwise. Not named: {', '.join(missing)}.")
     return missing

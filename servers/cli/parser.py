@@ -9,7 +9,7 @@ from clew.servers.cli.check_commands import add_check
 from clew.servers.cli.consent_commands import add_consent
 from clew.servers.cli.console_commands import add_console
 from clew.servers.cli.drift_commands import add_drift
-from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name
+from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name, tenant
 from clew.servers.cli.install_commands import add_install
 from clew.servers.cli.new_commands import add_new
 from clew.servers.cli.webhooks_commands import add_webhooks
@@ -32,6 +32,7 @@ def build() -> Parser:
     _add_catalog(commands)
     _add_serving(commands)
     add_install(commands)
+    add_new(commands)
     add_auth(commands)
     add_audit(commands)
     add_writes(commands)
@@ -40,7 +41,6 @@ def build() -> Parser:
     add_webhooks(commands)
     add_check(commands)
     add_drift(commands)
-    add_new(commands)
     _add_explain(commands)
     _add_rest(commands)
     return parser
@@ -50,9 +50,11 @@ def _add_catalog(commands: Commands) -> None:
     listed = add(
         commands, "list", "listing:list_connectors", "list the connectors, their tools and their accounts", "clew list"
     )
+    tenant(listed)
     listed.add_argument("--all", action="store_true", help="also those that have only facts yet, and no tools")
     show = add(commands, "show", "catalog:show_connector", "show what a connector lets an agent do", "clew show github")
     name(show, "a connector, or a Python file that defines one")
+    tenant(show)
     show.add_argument("--tokens", action="store_true", help="what each tool costs a model that has it in its context")
     show.add_argument("--stages", action="store_true", help="also print the stages every call walks through")
 
@@ -65,6 +67,7 @@ def _add_serving(commands: Commands) -> None:
         "serve connectors to an MCP host",
         "clew serve github",
         "clew serve github acme --http 127.0.0.1:8000 --read-only",
+        "clew serve openapi:billing.yaml --tools list_invoices,get_invoice",
         more="Without --http it speaks over standard input and output, which is how hosts start it.",
         json=False,
     )

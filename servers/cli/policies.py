@@ -42,7 +42,8 @@ def explain_policy(arguments: Namespace) -> int:
     connector = load(arguments.connector)
     tool = find_tool(connector, arguments.tool)
     given = read_arguments(tool, arguments.pairs, None)
-    where = Connection(LOCAL_TENANT, connector.name, arguments.account or settings.of(connector.name).account or "any")
+    account = arguments.account or settings.of(connector.name).account or "any"
+    where = Connection(settings.tenant or LOCAL_TENANT, connector.name, account)
     request = Request(tool, given, where, confidence=arguments.confidence)
     try:
         ruling = settings.policy.judge(request)

@@ -10,11 +10,12 @@ from clew.servers.cli.output import talk
 from clew.servers.cli.serving import HTTP_SECONDS, until_stopped
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
+from clew.servers.tenancy import chosen_tenant
 
 
 def serve(arguments: Namespace) -> int:
     """Receive deliveries until a signal comes: 0, or 130 after Ctrl-C."""
-    settings = begin(http=True, tracebacks=True)
+    settings = begin(http=True, tracebacks=True, tenant=arguments.tenant)
     stopped = asyncio.run(_serve(settings, arguments))
     return 130 if stopped == signal.SIGINT else 0
 
@@ -26,6 +27,7 @@ async def _serve(settings: Settings, arguments: Namespace) -> int | None:
 
     names = arguments.names or await _names(settings)
     async with Runtime.open(settings, names) as runtime, chores(runtime) as mailroom:
+        runtime.tenancy.of()
         served = [each.name for each in runtime.connectors if each.webhook_schemes]
         if not served:
             raise ConfigurationError(f"{', '.join(names)} has no webhooks that clew knows.")
@@ -46,7 +48,8 @@ async def _names(settings: Settings) -> Sequence[str]:
     from clew.servers.store import open_store
 
     async with open_store(settings) as store:
-        names = sorted({each.connector for each in await receiving(store.vault)})
+        tenant = await chosen_tenant(settings, store.vault)
+        names = sorted({each.connector for each in await receiving(store.vault, tenant=tenant)})
     if not names:
         raise ConfigurationError("no account has a webhook secret yet. Set one: clew webhooks set NAME")
     return names

@@ -1,6 +1,6 @@
 """The commands of `clew webhooks` that receive: a server, secrets, subscriptions, dead letters."""
 
-from clew.servers.cli.grammar import Commands, account, add, completed, name
+from clew.servers.cli.grammar import Commands, account, add, completed, name, tenant
 
 
 def add_receiving(verbs: Commands) -> None:
@@ -18,6 +18,7 @@ def add_receiving(verbs: Commands) -> None:
     serve.add_argument(
         "--http", metavar="HOST:PORT", default="127.0.0.1:8080", help="where; 127.0.0.1:8080 unless given"
     )
+    tenant(serve)
     serve.add_argument("--share-port", action="store_true", help="several processes may serve the same port")
 
     store = add(
@@ -44,6 +45,7 @@ def add_receiving(verbs: Commands) -> None:
         more="With --check each provider is asked whether it still delivers. Ends with 1 when something is wrong.",
     )  # fmt: skip
     name(status, "only this connector", nargs="?")
+    tenant(status)
     status.add_argument("--check", action="store_true", help="ask the providers, too")
 
     subscribe = add(
@@ -70,6 +72,7 @@ def add_receiving(verbs: Commands) -> None:
         more="A running server does this by itself.",
     )  # fmt: skip
     name(renew, "only this connector", nargs="?")
+    tenant(renew)
 
     dead = add(
         verbs, "dead", "letters:show_dead", "show events that could not be processed", "clew webhooks dead",

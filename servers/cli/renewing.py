@@ -16,7 +16,7 @@ from clew.servers.settings import Settings
 
 def refresh(arguments: Namespace) -> int:
     """Refresh one account and say how long the new token lives."""
-    settings = begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     check_name(arguments.name)
     result = asyncio.run(_refresh(settings, arguments.name, arguments.account))
     ends = result["expires_in"]
@@ -32,13 +32,14 @@ async def _refresh(settings: Settings, name: str, account: str | None) -> dict[s
 
     connector = load(name)
     async with Runtime.open(replace(settings, tools=()), [name]) as runtime:
-        known = await find(runtime.vault, name, connector.schemes, account=account)
+        tenant = runtime.tenancy.of()
+        known = await find(runtime.vault, name, connector.schemes, account=account, tenant=tenant)
         scheme = next((each for each in connector.schemes if each.kind == known.facts.kind), None)
         if not isinstance(scheme, OAuth2 | Minted):
             raise ConfigurationError(f"{known.connection} holds what a person typed in; there is nothing to refresh.")
         base_url = runtime.place(connector).url(connector.schemes, known.connection, known.facts)
         await runtime.refresher.force(known.connection, scheme, base_url=base_url)
-        now = await find(runtime.vault, name, connector.schemes, account=known.connection.account)
+        now = await find(runtime.vault, name, connector.schemes, account=known.connection.account, tenant=tenant)
     ends = now.facts.expires_at
     left = None if ends is None else round(ends - now.facts.obtained_at)
     return {

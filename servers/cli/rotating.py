@@ -21,7 +21,7 @@ LOGIN, FAILED = 4, 1
 
 def rotate(arguments: Namespace) -> int:
     """Rotate what was asked for: 0, 4 when a connection needs a new login, 1 when something could not be rotated."""
-    settings = begin(http=arguments.tokens)
+    settings = begin(http=arguments.tokens, tenant=arguments.tenant)
     every = not (arguments.keys or arguments.data or arguments.tokens)
     result: dict[str, Any] = {"keys": None, "data": None, "tokens": None}
     code = 0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clew.servers.mailroom import Mailroom
     from clew.servers.runtime import Runtime
 
+_MOST_TOOLS = 300
 HTTP_SECONDS = 8.0
 _DRAIN_SECONDS, _CUT_SECONDS = 5.0, 2.5
 """How long calls under way may take to end after a signal: by themselves, and then when they are cut off. What a
@@ -32,7 +33,7 @@ def serve(arguments: Namespace) -> int:
         raise ConfigurationError(
             "standard input or output is closed; an MCP host keeps both open. Use --http HOST:PORT without a host."
         )
-    settings = begin(http=True, tracebacks=True)
+    settings = begin(http=True, tracebacks=True, tenant=arguments.tenant)
     if arguments.http:
         from clew.servers.http import parse_address
 
@@ -63,9 +64,14 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,
         chores(runtime) as mailroom,
     ):
+        runtime.tenancy.of()  # nobody authenticates callers yet, so the server must have a tenant of its own
         runtime.discover = arguments.discover
-        heavy = warning(bound.tool for bound in runtime.tools.values())
-        if heavy and not arguments.discover:
+        if len(runtime.tools) > _MOST_TOOLS and not arguments.discover:
+            raise ConfigurationError(
+                f"{len(runtime.tools)} tools are more than a host can show: choose with --tools, or use --discover."
+            )
+        heavy = "" if arguments.discover else warning(bound.tool for bound in runtime.tools.values())
+        if heavy:
             talk(f"clew: {heavy}")
         drained = asyncio.Event()
         drain = _drain(runtime, drained)

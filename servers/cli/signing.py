@@ -3,9 +3,10 @@
 import asyncio
 import re
 from argparse import Namespace
+from dataclasses import replace
 from typing import Any
 
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.connector import Connector
 from clew.core.errors import ConfigurationError
 from clew.core.registry import load
@@ -15,17 +16,19 @@ from clew.servers.cli.output import duration, emit_json, talk
 from clew.servers.cli.prompt import read_secrets, read_text_file
 from clew.servers.cli.start import begin, check_name
 from clew.servers.settings import Settings
-from clew.servers.store import Store, open_store
+from clew.servers.store import Store, open_store, tenant_here
+from clew.servers.tenancy import chosen_tenant
 
 
 def set_secret(arguments: Namespace) -> int:
     """Take a signing secret from the person and keep it beside the former one."""
-    settings = begin()
+    settings = begin(tenant=arguments.tenant)
     check_name(arguments.name)
     connector = load(arguments.name)
     if not connector.webhook_schemes:
         raise ConfigurationError(f"{connector.name} has no webhooks that clew knows.")
     overlap = _overlap(arguments.overlap)
+    settings = replace(settings, tenant=asyncio.run(tenant_here(settings)))
     secret = (
         None
         if arguments.expect
@@ -49,7 +52,7 @@ async def _set(
     from clew.auth.webhook_secrets import add_secret, expect_secret
 
     async with open_store(settings) as store:
-        connection = await account_of(store, connector, account)
+        connection = await account_of(store, connector, account, await chosen_tenant(settings, store.vault))
         if secret is None:
             await expect_secret(store.vault, connection)
             talk(
@@ -70,7 +73,7 @@ async def _set(
 
 def forget_secrets(arguments: Namespace) -> int:
     """Forget all secrets of an account: its deliveries are refused from then on."""
-    settings = begin()
+    settings = begin(tenant=arguments.tenant)
     check_name(arguments.name)
     connector = load(arguments.name)
     connection = asyncio.run(_forget(settings, connector, arguments.account))
@@ -84,22 +87,22 @@ async def _forget(settings: Settings, connector: Connector, account: str | None)
     from clew.auth.webhook_secrets import forget
 
     async with open_store(settings) as store:
-        connection = await account_of(store, connector, account)
+        connection = await account_of(store, connector, account, await chosen_tenant(settings, store.vault))
         if not await forget(store.vault, connection):
             raise ConfigurationError(f"{connection} has no webhook secret.")
     return connection
 
 
-async def account_of(store: Store, connector: Connector, account: str | None) -> Connection:
-    """The account that is meant: the named one, the only connected one, else `main`."""
+async def account_of(store: Store, connector: Connector, account: str | None, tenant: str) -> Connection:
+    """The account of a tenant that is meant: the named one, the only connected one, else `main`."""
     if account is not None:
         check_account(account)
-        return Connection(LOCAL_TENANT, connector.name, account)
-    stored = [each.connection for each in await store.vault.list(tenant=LOCAL_TENANT, connector=connector.name)]
+        return Connection(tenant, connector.name, account)
+    stored = [each.connection for each in await store.vault.list(tenant=tenant, connector=connector.name)]
     if len(stored) > 1:
         names = ", ".join(each.account for each in stored)
         raise ConfigurationError(f"{connector.name} has several accounts: {names}. Choose one with --account.")
-    return stored[0] if stored else Connection(LOCAL_TENANT, connector.name, "main")
+    return stored[0] if stored else Connection(tenant, connector.name, "main")
 
 
 def path_of(connection: Connection) -> str:

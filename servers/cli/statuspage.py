@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from clew.auth.advice import connect_command
+from clew.core.connection import LOCAL_TENANT
 from clew.servers.cli.output import Cell, ago, duration, emit, is_terminal, paint, table
 
 HEADINGS = ("CONNECTOR", "ACCOUNT", "STATE", "IDENTITY", "KIND", "SCOPES", "REFRESHED")
@@ -53,7 +54,9 @@ def _summary(rows: list[dict[str, Any]]) -> str:
         (len(rows) - broken - ending, "ready"), (ending, "ending soon"), (broken, "to be connected again"),
     )  # fmt: skip
     said = ", ".join(f"{count} {word}" for count, word in counts if count)
-    return f"{len(rows)} {'account' if len(rows) == 1 else 'accounts'}: {said}"
+    whose = rows[0]["tenant"]
+    of = "" if whose == LOCAL_TENANT else f" of tenant {whose}"
+    return f"{len(rows)} {'account' if len(rows) == 1 else 'accounts'}{of}: {said}"
 
 
 def _fitted(cells: list[list[str | Cell]], kept: list[int], room: int) -> list[int]:

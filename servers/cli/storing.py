@@ -12,7 +12,7 @@ from clew.auth.facts import Facts
 from clew.auth.oauth import shown_identity
 from clew.auth.origins import Place
 from clew.auth.schemes import Minted, Typed
-from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.connection import Connection
 from clew.core.connector import Connector
 from clew.core.errors import ConfigurationError
 from clew.core.registry import load
@@ -22,7 +22,7 @@ from clew.servers.cli.output import ago, emit_json, is_terminal, talk
 from clew.servers.cli.prompt import read_secrets
 from clew.servers.cli.start import begin, check_name
 from clew.servers.settings import Settings
-from clew.servers.store import open_store
+from clew.servers.store import open_store, tenant_here
 
 if TYPE_CHECKING:
     from clew.auth.answers import Grant
@@ -32,13 +32,14 @@ if TYPE_CHECKING:
 
 def set_credential(arguments: Namespace) -> int:
     """Take a secret from the person, try it at the provider, and keep it unless it is refused."""
-    settings = begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     from clew.servers.cli.trial import HeldCredential
 
     check_name(arguments.name)
     connector = load(arguments.name)
     if arguments.account is not None:
         check_account(arguments.account)
+    settings = replace(settings, tenant=asyncio.run(tenant_here(settings)))
     scheme = _scheme(connector, arguments.kind)
     place = chosen_place(connector, settings, arguments.origin)
     variables = variables_of(connector, scheme, arguments)
@@ -68,12 +69,12 @@ async def _keep(
 ) -> dict[str, Any]:
     from clew.servers.cli.trial import try_credential
 
-    asked_for = Connection(LOCAL_TENANT, connector.name, account or "new")
+    asked_for = Connection(settings.tenant, connector.name, account or "new")
     base_url = base_url_of(connector, place, variables)
     verdict = await try_credential(connector, asked_for, held, base_url=base_url)
-    connection = Connection(LOCAL_TENANT, connector.name, account or name_account(verdict.identity))
+    connection = Connection(settings.tenant, connector.name, account or name_account(verdict.identity))
     async with open_store(settings) as store:
-        former = [each for each in await store.vault.list(tenant=LOCAL_TENANT) if each.connection == connection]
+        former = [each for each in await store.vault.list(tenant=settings.tenant) if each.connection == connection]
         if isinstance(held.scheme, Minted):
             assert minted is not None
             from clew.servers.cli.minted import facts_of
@@ -119,7 +120,7 @@ async def _keep_minted(
     asked = wanted_scopes(connector, settings, None) or ()
     facts = Facts(scheme.kind, asked=asked or tuple(scheme.scopes), variables=variables)
     facts = replace(facts, client_id=variables.get("client_id") or scheme.client_id)
-    held = Held(Connection(LOCAL_TENANT, connector.name, arguments.account or "new"), facts, secrets)
+    held = Held(Connection(settings.tenant, connector.name, arguments.account or "new"), facts, secrets)
     grant = await first_token(held, scheme, base_url=base_url_of(connector, place, variables))
     known = {**variables, **grant.variables}
     identity = shown_identity(stored_client(held, scheme)) if scheme.certificate_bound else None

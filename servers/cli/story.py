@@ -77,7 +77,8 @@ def steps(record: Mapping[str, Any]) -> list[tuple[float, float, str]]:
     """Stages and requests in the order in which they began: seconds after the start, seconds, what. A stage's time is
     its own, without that of the next."""
     start: float = record["started"]
-    stages = [each for each in record.get("stages", ()) if each[0] != "record"]
+    silent = ("record", "journal") if record.get("effect") == "read" else ("record",)  # a read passes the journal by
+    stages = [each for each in record.get("stages", ()) if each[0] not in silent]
     ends = [each[1] for each in stages[1:]] + [each[1] + each[2] for each in stages[-1:]]
     found = [(at, end - at, _stage(record, name)) for (name, at, _), end in zip(stages, ends, strict=True)]
     for each in record.get("attempts", ()):

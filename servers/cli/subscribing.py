@@ -14,6 +14,7 @@ from clew.servers.cli.signing import account_of, path_of
 from clew.servers.cli.start import begin, check_name, stored_name
 from clew.servers.settings import Settings
 from clew.servers.store import open_events, open_store
+from clew.servers.tenancy import chosen_tenant
 
 if TYPE_CHECKING:
     from clew.servers.subscriptions import Health
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def subscribe(arguments: Namespace) -> int:
     """Register this server with a provider."""
-    settings = begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     check_name(arguments.name)
     root = arguments.url or settings.webhooks.public_url
     if not root:
@@ -49,7 +50,7 @@ async def _subscribe(
 
     async with Runtime.open(replace(settings, tools=()), [arguments.name]) as runtime:
         (connector,) = runtime.connectors
-        connection = await account_of(runtime.store, connector, arguments.account)
+        connection = await account_of(runtime.store, connector, arguments.account, runtime.tenancy.of())
         made = await make(runtime, connector, connection, root, types=types, where=where)
     url = f"{root.rstrip('/')}{path_of(connection)}"
     talk(f"{connection}: {connector.title or connector.name} delivers to {url}")
@@ -61,14 +62,14 @@ async def _subscribe(
 
 def renew(arguments: Namespace) -> int:
     """Renew subscriptions now: 0, or 1 when one of them could not be."""
-    settings = begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     found = asyncio.run(_each(settings, arguments.name, renewing=True, check=True))
     return _shown(found, arguments)
 
 
 def show_status(arguments: Namespace) -> int:
     """Who may deliver, and how that goes: 0, or 1 when something is wrong."""
-    settings = begin(http=arguments.check)
+    settings = begin(http=arguments.check, tenant=arguments.tenant)
     found = asyncio.run(_each(settings, arguments.name, renewing=False, check=arguments.check))
     return _shown(found, arguments)
 
@@ -100,7 +101,8 @@ async def _each(settings: Settings, name: str | None, *, renewing: bool, check: 
 
     wanted = stored_name(name)
     async with open_store(settings) as store:
-        mine = [each for each in await receiving(store.vault) if wanted in (None, each.connector)]
+        stored = await receiving(store.vault, tenant=await chosen_tenant(settings, store.vault))
+        mine = [each for each in stored if wanted in (None, each.connector)]
     names = list(dict.fromkeys(each.connector for each in mine))
     if not names:
         return []

@@ -64,12 +64,12 @@ async def _rows(settings: Settings, states: tuple[State, ...], limit: int) -> li
     if not settings.database and not (settings.home / DATABASE).is_file():
         return []
     async with open_store(settings) as store:
-        return await store.journal.rows(states=states, limit=max(1, limit))
+        return await store.journal.rows(states=states, tenant=settings.tenant or None, limit=max(1, limit))
 
 
 async def _read(settings: Settings, identity: str) -> tuple[Write, Any, Any]:
     async with open_store(settings) as store:
-        row = await _found(store.journal, identity)
+        row = await _found(store.journal, identity, settings)
         try:
             return row, await store.journal.arguments(row), await store.journal.answer(row)
         except InternalError as error:
@@ -80,11 +80,11 @@ async def _read(settings: Settings, identity: str) -> tuple[Write, Any, Any]:
 async def _resolve(settings: Settings, arguments: Namespace) -> Write:
     state = State.APPLIED if arguments.applied else State.NOT_APPLIED
     async with open_store(settings) as store:
-        row = await _found(store.journal, arguments.id)
+        row = await _found(store.journal, arguments.id, settings)
         demand_open(row)
         if not await store.journal.complete(row.id, state=state, by="person"):
             raise ConfigurationError(f"a call works on write {row.id[:12]} at the moment. Try again when it has ended.")
-        return await _found(store.journal, row.id)
+        return await _found(store.journal, row.id, settings)
 
 
 async def _verify(settings: Settings, identity: str) -> Write:
@@ -93,16 +93,16 @@ async def _verify(settings: Settings, identity: str) -> Write:
     from clew.servers.settling import way_to
 
     async with open_store(settings) as store:
-        row = await _found(store.journal, identity)
+        row = await _found(store.journal, identity, settings)
     demand_open(row)
     async with Runtime.open(settings, [row.connection.connector]) as runtime:
         await settle(runtime.store.journal, row, lambda each: way_to(runtime, each))
-        return await _found(runtime.store.journal, row.id)
+        return await _found(runtime.store.journal, row.id, settings)
 
 
-async def _found(journal: Journal, identity: str) -> Write:
+async def _found(journal: Journal, identity: str, settings: Settings) -> Write:
     row = await journal.get(identity)
-    if row is None:
+    if row is None or settings.tenant not in ("", row.connection.tenant):
         raise ConfigurationError(f"no write, or more than one, begins with {identity[:24]!r}. See: clew writes")
     return row
 

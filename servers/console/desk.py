@@ -44,6 +44,11 @@ class Desk:
         """The one way in that is open: the issuer's, or a link."""
         return self.rules.issuer or LOCAL
 
+    @property
+    def tenant(self) -> str | None:
+        """Whose things are looked at; None: everybody's, while nobody has named a tenant."""
+        return (self.runtime.tenancy.own if self.runtime else self.settings.tenant) or None
+
     async def visitor(self, token: str) -> Visitor | None:
         """The person of this session, while the settings still admit them."""
         found = await self.sessions.visitor(Secret(token), self.way) if token else None
@@ -57,13 +62,16 @@ class Desk:
 
     async def shown_to(self, visitor: Visitor) -> list[Approval]:
         """The approvals that this person may decide here, or has decided or could have; the newest first."""
-        kept = await self.approvals.list(pending=False)
+        kept = await self.approvals.list(pending=False, tenant=self.tenant)
         return [each for each in kept if refused_to(each, visitor.person, Channel.CONSOLE) is None]
 
     async def approval(self, id: str, visitor: Visitor) -> Approval:
         """One of those. What is not theirs to decide is not there."""
         found = await self.approvals.get(id)
-        if refused_to(found, visitor.person, Channel.CONSOLE) is not None:
+        if (
+            self.tenant not in (None, found.question.connection.tenant)
+            or refused_to(found, visitor.person, Channel.CONSOLE) is not None
+        ):
             raise NotFoundError(f"there is no approval {id[:20]!r} for you here.", next_step="Look at the list.")
         return found
 
@@ -84,7 +92,8 @@ class Desk:
         where = approval.question.connection
         async with self.tool(where.connector, approval.question.tool) as (runtime, bound):
             account = None if where.account == "none" else where.account
-            return await runtime.question(bound.name, arguments, account=account, because=approval.question.because)
+            because = approval.question.because
+            return await runtime.question(bound.name, arguments, account=account, because=because, tenant=where.tenant)
 
     async def signature(self, approval: Approval) -> Signature:
         """The schema of an approval's tool."""

@@ -1,5 +1,7 @@
 """How things stand: connections, limits, events, writes. For operators; the acts are those of the command line."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -23,7 +25,10 @@ _SHOWN = 100
 
 async def connections(request: Request) -> Response:
     """Every stored connection and whether it works."""
-    found = await status(request.state.desk.store.vault)
+    desk: Desk = request.state.desk
+    vault = desk.store.vault
+    tenants = [desk.tenant] if desk.tenant else await vault.tenants()
+    found = [each for tenant in tenants for each in await status(vault, tenant=tenant)]
     return view.page(request, "connections.html", found=found, broken=[each for each in found if each.next_step])
 
 
@@ -58,9 +63,10 @@ async def replay_events(request: Request) -> Response:
 
 async def writes(request: Request) -> Response:
     """Writes whose end nobody knows, and the newest ones."""
-    journal = request.state.desk.store.journal
-    pending = [each for each in await journal.rows(states=OPEN, limit=_SHOWN) if not each.held]
-    ended = await journal.rows(states=(State.APPLIED, State.NOT_APPLIED), limit=_SHOWN)
+    desk: Desk = request.state.desk
+    rows = partial(desk.store.journal.rows, tenant=desk.tenant, limit=_SHOWN)
+    pending = [each for each in await rows(states=OPEN) if not each.held]
+    ended = await rows(states=(State.APPLIED, State.NOT_APPLIED))
     return view.page(request, "writes.html", pending=pending, ended=ended)
 
 
@@ -97,6 +103,6 @@ async def settle_write(request: Request) -> Response:
 async def _row(desk: Desk, request: Request) -> Write:
     wanted = request.path_params["id"]
     row = await desk.store.journal.get(wanted)
-    if row is None or row.id != wanted:
+    if row is None or row.id != wanted or desk.tenant not in (None, row.connection.tenant):
         raise NotFoundError("there is no such write.", next_step="Look at the list.")
     return row

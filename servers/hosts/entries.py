@@ -42,6 +42,11 @@ def program() -> str:
     raise ConfigurationError(f"there is no clew beside {sys.executable}; install it: pipx install clew")
 
 
+def is_there(command: str) -> bool:
+    """Does the program of an entry still exist?"""
+    return Path(command).is_file()
+
+
 def is_fleeting(command: str) -> bool:
     """Does the program stand in a cache that may be cleared?"""
     return bool(_FLEETING.search(command))

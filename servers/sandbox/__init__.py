@@ -87,9 +87,9 @@ for GET and `:write` for the rest; `/api/me` needs none. Creation answers 201 wi
     Delivery {id: "dlv_000001", event_id, event_type, attempts, status: pending | delivered | failed,
              response_status | null}
 
-`Idempotency-Key` (1-255 characters) on POST of payments and refunds is kept 24 h per account: a repeat gets the first
-answer with `Idempotent-Replayed: true`; other parameters 422 idempotency_key_reused; the first still running 409
-idempotency_key_in_use; a 400, 415 or 422 is not kept.
+`Idempotency-Key` (1-255 characters) on POST of payments, refunds and messages is kept 24 h per account: a repeat gets
+the first answer with `Idempotent-Replayed: true`; other parameters 422 idempotency_key_reused; the first still running
+409 idempotency_key_in_use; a 400, 415 or 422 is not kept.
 
 **Answers.** Errors are `{"error": {"type", "code", "message", "field"?}}`. Every answer has `X-Request-Id`; `/api` also
 `Acme-Version`, `X-RateLimit-Limit`, `-Remaining`, `-Reset` (UTC epoch seconds); the oldest version adds `Deprecation`,

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from .cursors import list_answer
 from .gate import Call, Handler, check_fields, is_text
+from .idempotency import answer_once
 from .refusals import refuse_missing
 from .state import State
 from .tables import Row, show
@@ -21,7 +22,12 @@ def _is_address(value: Any) -> bool:
 
 
 async def send_message(call: Call) -> Response:
-    """Accept a message. An unknown sender is answered 200 with `ok: false`, as some real APIs do."""
+    """Accept a message, once per idempotency key."""
+    return await answer_once(call, lambda: _accept(call))
+
+
+async def _accept(call: Call) -> Response:
+    """An unknown sender is answered 200 with `ok: false`, as some real APIs do."""
     data = await call.read_json()
     checks = {"from": _is_address, "to": _is_address, "subject": is_text, "text": is_text}
     check_fields(data, checks, required=tuple(checks))

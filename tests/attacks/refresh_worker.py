@@ -55,6 +55,10 @@ class Shifted(Database):
     async def now(self) -> float:
         return await self._database.now() + self.seconds
 
+    @property
+    def shared(self) -> bool:
+        return self._database.shared
+
     async def migrate(self, component: str, steps: Sequence[str]) -> None:
         await self._database.migrate(component, steps)
 
@@ -62,7 +66,9 @@ class Shifted(Database):
         return self._database.transaction()
 
     async def batch(self, statements: Sequence[Statement], *, durable: bool = True) -> list[Batched]:
-        return await self._database.batch(statements, durable=durable)
+        shifted = f"(clew_now() + {self.seconds})"
+        moved = [(sql.replace("clew_now()", shifted), given) for sql, given in statements]
+        return await self._database.batch(moved, durable=durable)
 
     async def execute(self, sql: str, *parameters: Value) -> int:
         return await self._database.execute(sql, *parameters)

@@ -1,5 +1,6 @@
 """A host, or a model behind it, that tries to get a destructive call past the person."""
 
+import time
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from mcp import Client, MCPError, types
 from clew.auth.connections import set_token
 from clew.auth.schemes import Bearer
 from clew.core.connection import LOCAL_TENANT, Connection
-from clew.core.policy import Decision, Policy
+from clew.core.policy import Decision, Policy, PolicyRule, Rate
 from clew.core.secret import Secret
 from clew.servers.mcp import build_server
 from clew.servers.runtime import Runtime
@@ -33,7 +34,9 @@ def sandbox() -> Generator[Sandbox]:
 @pytest.fixture
 async def runtime(tmp_path: Path, sandbox: Sandbox) -> AsyncGenerator[Runtime]:
     connectors = {"acme": ConnectorSettings(base_url=sandbox.url)}
-    settings = Settings(home=tmp_path / "home", key_provider="file", connectors=connectors, deadline=20)
+    settings = Settings(
+        home=tmp_path / "home", key_provider="file", connectors=connectors, deadline=20, repeat_window=0.0
+    )
     settings = replace(settings, policy=Policy(writes=Decision.ALLOW))
     async with Runtime.open(settings, ["acme"]) as opened:
         connection = Connection(LOCAL_TENANT, "acme", "main")
@@ -149,3 +152,53 @@ async def test_a_preview_that_lies_is_shown_as_it_is_with_a_warning(
     # Four blanks after an empty line: to whoever draws Markdown this is a block of code, and nothing in it is drawn.
     assert all(line.startswith("    ") for line in body.splitlines() if line and line != "It will hit:")
     assert deletions(sandbox) == 0
+
+
+async def test_a_yes_that_came_too_late_is_no_yes(
+    runtime: Runtime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        state = (await ask(client, ALAN)).request_state
+        later = time.time() + 601
+        monkeypatch.setattr("mcp.server.request_state.time.time", lambda: later)
+        with pytest.raises(MCPError, match="Invalid or expired requestState"):
+            await client.session.call_tool("delete_contact", ALAN, input_responses=YES, request_state=state)
+    assert deletions(sandbox) == 0
+
+
+async def test_a_yes_for_one_account_does_not_open_another_even_under_one_key(
+    runtime: Runtime, sandbox: Sandbox
+) -> None:
+    """Two servers that share their key, as several behind one address would; each works for another person."""
+    connection = Connection(LOCAL_TENANT, "acme", "other")
+    await set_token(runtime.vault, connection, Bearer(), {"token": Secret(sandbox.pat)}, origin=sandbox.url)
+    runtime.state_key, runtime.account = b"k" * 32, "main"
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        state = (await ask(client, ALAN)).request_state
+    runtime.account = "other"
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        result = await client.session.call_tool(
+            "delete_contact", ALAN, input_responses=YES, request_state=state, allow_input_required=True
+        )
+    assert isinstance(result, types.InputRequiredResult), "the person of the other account must be asked"
+    assert "acme (other)" in result.model_dump_json()
+    assert deletions(sandbox) == 0
+
+
+async def test_a_no_stays_a_no_when_the_rule_that_asked_no_longer_applies(runtime: Runtime, sandbox: Sandbox) -> None:
+    often = PolicyRule(name="often", then=Decision.ASK, tool="create_ticket", above=Rate(1, 60))
+    consent = runtime.walk.consenting
+    consent.policy = Policy(writes=Decision.ALLOW, rules=(often,))
+    no: types.InputResponses = {"approve": types.ElicitResult(action="decline")}
+    tickets = [{"contact_id": "con_000001", "subject": name, "body": "x"} for name in ("one", "two")]
+    async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
+        assert not (await client.call_tool("create_ticket", tickets[0])).is_error
+        asked = await client.session.call_tool("create_ticket", tickets[1], allow_input_required=True)
+        assert isinstance(asked, types.InputRequiredResult)
+        later = time.time() + 120
+        consent.clock = lambda: later
+        result = await client.session.call_tool(
+            "create_ticket", tickets[1], input_responses=no, request_state=asked.request_state
+        )
+    assert result.structured_content["error"]["code"] == "denied"
+    assert sandbox.state.committed("ticket", "create") == 1

@@ -344,6 +344,8 @@ async def test_hostile_text_is_shown_as_what_it_is(desk: Desk, ada: Browser) -> 
         assert not set("\x1b\u202e\u202c\u200b") & set(page)
     page = (await ada.get(f"{BASE}/approvals/{waits.id}")).text
     assert page.count("U+202E") >= 4
+    assert "Be careful" in page
+    assert "holds control characters that could draw on a terminal" in page
     assert "U+001B" in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "**approved** [ok](javascript:alert(1))" in page

@@ -3,10 +3,8 @@
 import asyncio
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -26,43 +24,15 @@ from clew.servers.sandbox import Sandbox
 from clew.servers.settings import load_settings
 from clew.servers.store import open_store
 
+from .thief import Thief, listening
+
 LOGIN = Connection(LOCAL_TENANT, "acme", "login")
-
-
-class Thief:
-    """A server that answers everything kindly and remembers what it was sent."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        thief = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                thief.heard.append(f"{self.command} {self.path} {self.headers}")
-                body = b'{"email": "ada@acme.example", "access_token": "x", "token_type": "bearer"}'
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_POST = do_GET
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
 
 
 @pytest.fixture
 def thief() -> Iterator[Thief]:
-    made = Thief()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with listening() as made:
+        yield made
 
 
 @pytest.fixture

@@ -21,15 +21,19 @@ from clew.auth.connections import set_token
 from clew.auth.schemes import Bearer
 from clew.core.audit_reading import Filter, after
 from clew.core.connection import LOCAL_TENANT, Connection
+from clew.core.inbox import Incoming
 from clew.core.policy import Decision, Policy
 from clew.core.secret import Secret
 from clew.servers.cli.story import tell
+from clew.servers.console.desk import open_desk
 from clew.servers.mcp import build_server
 from clew.servers.runtime import Runtime
 from clew.servers.settings import ConnectorSettings, Settings
 from clew.servers.stats import compute
 from clew.servers.stats_page import render
 from clew.servers.telemetry import Figures, Spans, Telemetry
+
+from .console_world import asked, browser, question
 
 pytestmark = pytest.mark.anyio
 ACME = "https://api.acme.example"
@@ -109,6 +113,42 @@ async def test_canaries_reach_no_channel(watched: Watched) -> None:
     assert '"tool": "create_ticket"' in everything
     for canary in (TOKEN, *PERSONAL):
         assert canary not in everything, f"{canary} got out"
+
+
+async def test_canaries_reach_no_page_of_the_console_but_the_approval_that_shows_them(watched: Watched) -> None:
+    refusal = httpx.Response(422, json={"error": {"code": PERSONAL[1], "message": f"{PERSONAL[0]} {TOKEN}"}})
+    with respx.mock(assert_all_called=False) as provider:
+        provider.route(host="api.acme.example").mock(return_value=refusal)
+        async with Client(build_server(watched.runtime)) as client:
+            for person in PERSONAL:
+                await client.call_tool("search_contacts", {"text": person})
+                await client.call_tool("create_ticket", {"subject": f"{person} {TOKEN}", "contact_id": person})
+    assert await watched.audit.flush()
+    store = watched.runtime.store
+    await store.database.execute("UPDATE writes SET state = 'unknown'")
+    here = Connection(LOCAL_TENANT, "acme", "main")
+    carried = json.dumps([TOKEN, *PERSONAL])
+    async with open_desk(watched.runtime.settings, watched.runtime) as desk, browser(desk) as ada:
+        await desk.inbox.store([Incoming(here, ("1",), "contact.changed", carried, reference="con_000001")])
+        about = question(
+            arguments={"contact_id": "con_000001", "text": " ".join(PERSONAL), "client_secret": TOKEN},
+            preview={"name": PERSONAL[0], "access_token": TOKEN, "deep": [{"password": TOKEN}]},
+        )
+        waits = await asked(desk, about)
+        await ada.enter()
+        pages = [await ada.get(f"/console/{name}") for name in ("connections", "limits", "events", "writes", "stats")]
+        pages += [await ada.get("/console/approvals"), await ada.get("/console/audit")]
+        pages += [await ada.get(f"/console/writes/{row.id}") for row in await store.journal.rows()]
+        records = [record async for record in after(store.database, Filter())]
+        pages += [await ada.get(f"/console/audit/{record['reference']}") for record in records]
+        assert len(pages) >= 15
+        assert {page.status_code for page in pages} == {200}
+        everything = "".join(page.text for page in pages)
+        for canary in (TOKEN, *PERSONAL):
+            assert canary not in everything, f"{canary} got out"
+        own = [await ada.get(f"/console/approvals/{waits.id}{way}") for way in ("", "/edit")]
+        assert PERSONAL[0] in own[0].text, "the person who decides must see what it is about"
+        assert TOKEN not in own[0].text + own[1].text
 
 
 async def test_an_order_from_outside_is_labelled_data_and_never_a_next_step(watched: Watched) -> None:

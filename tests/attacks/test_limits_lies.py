@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.core.budgets import LEARNED, Level, Terms, commit, earliest, learn, refuse
+from clew.core.budget_news import learn, refuse
+from clew.core.budgets import LEARNED, Level, Terms, commit, earliest
 from clew.core.limits import LONGEST_WAIT, Limit, News, RateLimitHeaders, Unit, retry_after
 
 NOW = 1_800_000_000.0

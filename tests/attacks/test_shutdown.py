@@ -96,7 +96,7 @@ def _after_the_signal(host: RawHost) -> int:
             return number
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_sigterm_records_a_write_that_does_not_end(home: Path, sandbox: Sandbox, when: str) -> None:
     hold_up(sandbox, when=when)
     with RawHost(home) as host:
@@ -159,7 +159,7 @@ async def _pay(url: str, era: str, said: list[Any], gone: Callable[[], None] = l
     gone()
 
 
-@pytest.mark.parametrize("era", ["legacy", "auto"])
+@pytest.mark.parametrize("era", [pytest.param("legacy", marks=pytest.mark.slow), "auto"])
 async def test_sigterm_over_http_lets_a_write_finish_and_takes_no_new_one(
     home: Path, sandbox: Sandbox, era: str
 ) -> None:
@@ -187,6 +187,7 @@ async def _refused(url: str, era: str) -> None:
                 return
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ["legacy", "auto"])
 async def test_sigterm_over_http_records_a_write_that_does_not_end(home: Path, sandbox: Sandbox, era: str) -> None:
     hold_up(sandbox)

@@ -25,37 +25,37 @@ SCHEMES = [Bearer()]
 async def test_the_only_account_is_used_without_naming_it(vault: Vault) -> None:
     await set_token(vault, WORK, Bearer(), {"token": Secret("t")})
     await set_token(vault, Connection("local", "beta", "x"), Bearer(), {"token": Secret("t")})
-    assert await resolve(vault, "acme", SCHEMES) == WORK
-    assert await resolve(vault, "acme", SCHEMES, account="work") == WORK
+    assert await resolve(vault, "acme", SCHEMES, tenant="local") == WORK
+    assert await resolve(vault, "acme", SCHEMES, account="work", tenant="local") == WORK
 
 
 async def test_several_accounts_are_refused_with_the_choices(vault: Vault) -> None:
     for connection in (WORK, HOME):
         await set_token(vault, connection, Bearer(), {"token": Secret("t")})
     with pytest.raises(ConfigurationError, match=r"several accounts: home, work\. Choose one with --account"):
-        await resolve(vault, "acme", SCHEMES)
-    assert await resolve(vault, "acme", SCHEMES, account="home") == HOME
+        await resolve(vault, "acme", SCHEMES, tenant="local")
+    assert await resolve(vault, "acme", SCHEMES, account="home", tenant="local") == HOME
 
 
 async def test_no_account_names_the_command(vault: Vault) -> None:
     with pytest.raises(AuthRevokedError, match="acme is not connected") as caught:
-        await resolve(vault, "acme", SCHEMES)
+        await resolve(vault, "acme", SCHEMES, tenant="local")
     assert caught.value.next_step == "Ask the person to run: clew auth set acme"
     with pytest.raises(AuthRevokedError) as caught:
-        await resolve(vault, "acme", [SCHEME], account="big co")
+        await resolve(vault, "acme", [SCHEME], account="big co", tenant="local")
     assert caught.value.next_step == "Ask the person to run: clew auth login acme --account 'big co'"
 
 
 async def test_an_unknown_account_is_refused_with_those_that_exist(vault: Vault) -> None:
     await set_token(vault, WORK, Bearer(), {"token": Secret("t")})
     with pytest.raises(AuthRevokedError, match=r"No account 'wrok' of acme is connected\. Known accounts: work"):
-        await resolve(vault, "acme", SCHEMES, account="wrok")
+        await resolve(vault, "acme", SCHEMES, account="wrok", tenant="local")
 
 
 async def test_another_tenants_account_is_invisible(vault: Vault) -> None:
     await set_token(vault, Connection("globex", "acme", "work"), Bearer(), {"token": Secret("t")})
     with pytest.raises(AuthRevokedError):
-        await resolve(vault, "acme", SCHEMES)
+        await resolve(vault, "acme", SCHEMES, tenant="local")
     with pytest.raises(AuthRevokedError) as caught:
         await resolve(vault, "acme", SCHEMES, account="home", tenant="globex")
     assert caught.value.next_step.endswith("clew auth set acme --account home --tenant globex")
@@ -87,7 +87,7 @@ async def test_exactly_the_schemes_fields_are_wanted(vault: Vault) -> None:
 async def test_a_new_token_replaces_a_refused_one_and_its_state(vault: Vault) -> None:
     await vault.put(WORK, {"token": Secret("old")}, Facts("bearer", refused_at=1.0))
     await set_token(vault, WORK, Bearer(), {"token": Secret("new")}, identity="ada", scopes=["repo"])
-    (line,) = await status(vault)
+    (line,) = await status(vault, tenant="local")
     assert (line.state, line.identity, line.scopes, line.next_step) == ("ready", "ada", ("repo",), None)
 
 
@@ -105,7 +105,7 @@ async def test_a_removed_connection_is_gone(vault: Vault) -> None:
     await set_token(vault, WORK, Bearer(), {"token": Secret("t")})
     assert await remove(vault, WORK)
     assert not await remove(vault, WORK)
-    assert await status(vault) == []
+    assert await status(vault, tenant="local") == []
 
 
 async def test_status_tells_ready_expired_refused_and_damaged_apart(vault: Vault, database: Database) -> None:
@@ -120,7 +120,7 @@ async def test_status_tells_ready_expired_refused_and_damaged_apart(vault: Vault
     await put("d", Facts("oauth2", refused_at=now, refused="invalid_grant"))
     await put("e", Facts("oauth2"))
     await database.execute("UPDATE vault_connections SET facts = '' WHERE account = 'e'")
-    lines = await status(vault, connector="acme")
+    lines = await status(vault, connector="acme", tenant="local")
     assert [line.state for line in lines] == ["ready", "ready", "expired", "refused", "damaged"]
     assert [line.next_step for line in lines[:2]] == [None, None]
     assert lines[2].next_step == "clew auth login acme --account c"

@@ -86,12 +86,16 @@ async def test_a_refresh_that_fails_does_not_end_the_sweep(
     assert "acme (work) could not be refreshed" in caplog.text
 
 
+async def _local(vault: Vault) -> list[str]:
+    return ["local"]
+
+
 async def test_the_background_task_sweeps_and_ends_with_its_block(
     vault: Vault, refresher: Refresher, endpoint: respx.Route, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("clew.auth.keepalive.FIRST_AFTER_SECONDS", 0)
     await put_grant(vault, obtained_at=time.time() - 80 * DAY)
-    async with kept_alive(vault, refresher, SERVED):
+    async with kept_alive(vault, refresher, SERVED, _local):
         while await revealed(vault, "refresh_token") != "refresh-2":  # noqa: ASYNC110  # the task under test stores it
             await asyncio.sleep(0.005)
     await refresher.close()

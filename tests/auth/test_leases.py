@@ -50,3 +50,15 @@ async def test_an_end_from_before_a_restart_of_the_machine_does_not_count(leases
 
 def test_names_of_different_connections_differ() -> None:
     assert lease_name("refresh", Connection("a", "b,c", "d")) != lease_name("refresh", Connection("a,b", "c", "d"))
+
+
+async def test_a_lease_is_not_taken_by_who_had_to_wait_for_the_lock(
+    address: str, leases: Leases, database: Database
+) -> None:
+    """What they saw before they waited is older than the lease that was taken meanwhile."""
+    other = await open_database(address)
+    for _ in range(20):
+        got = await asyncio.gather(*(Leases(each).acquire("x", seconds=60) for each in (database, other) * 5))
+        (mine,) = [lease for lease in got if lease is not None]
+        await leases.release(mine)
+    await other.close()

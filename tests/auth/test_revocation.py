@@ -119,7 +119,7 @@ async def test_a_github_grant_is_deleted_with_the_clients_own_proof(
             auth="basic",
         ),
     )
-    await set_app(vault, "acme", "clew", {"client_secret": Secret("s3cret")})
+    await set_app(vault, "acme", "clew", {"client_secret": Secret("s3cret")}, tenant="local")
     await put_grant(vault)
     route = provider.delete("https://api.github.com/applications/clew/grant").respond(204)
     assert (await leave(vault, leases, scheme)).told == "revoked"

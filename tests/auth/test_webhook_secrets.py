@@ -60,11 +60,11 @@ async def test_an_empty_secret_is_refused(vault: Vault) -> None:
 
 async def test_they_are_no_account(vault: Vault) -> None:
     await add_secret(vault, WORK, Secret("first"))
-    assert await status(vault) == []
-    assert await receiving(vault) == [WORK]
+    assert await status(vault, tenant="local") == []
+    assert await receiving(vault, tenant="local") == [WORK]
     assert await forget(vault, WORK)
     assert not await forget(vault, WORK)
-    assert await receiving(vault) == []
+    assert await receiving(vault, tenant="local") == []
 
 
 async def test_a_registration_under_way_ends_with_its_secret(vault: Vault) -> None:

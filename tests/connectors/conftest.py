@@ -46,6 +46,7 @@ class Calling:
 
     client: httpx.AsyncClient
     journal: Journal | None = None
+    seconds: float = 5
 
     def wire(self, connector: Connector, base_url: str = "") -> Wire:
         connection = Connection("local", connector.name, "work")
@@ -64,7 +65,7 @@ class Calling:
     ) -> dict[str, Any]:
         wire = wire or self.wire(connector, base_url)
         chosen = connector.tools[tool]
-        call = Call(chosen, arguments, wire.connection, wire, Deadline.after(5), host or SilentHost())
+        call = Call(chosen, arguments, wire.connection, wire, Deadline.after(self.seconds), host or SilentHost())
         result = await Walk(sink=lambda record: None, journal=self.journal)(call)
         validator: Any = Draft202012Validator(chosen.signature.output_schema)
         validator.validate(result)

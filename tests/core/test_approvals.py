@@ -1,5 +1,6 @@
 """Approvals: bound to one exact action, good once and for a time, decided by people who may."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -204,3 +205,28 @@ async def test_an_altered_row_never_counts_as_approved(
     await database.execute("UPDATE approvals SET body = ? WHERE id = ?", row[0], asked.id)
     with pytest.raises(AssertionError):
         await approvals.get(asked.id)
+
+
+async def test_of_many_who_decide_at_once_one_decides_and_one_call_runs(
+    approvals: Approvals, address: str, clock: Clock
+) -> None:
+    other = await open_database(address)
+    desks = [approvals, await open_approvals(other, Xor(), clock)]
+    asked = await approvals.request(QUESTION, ASK, requester="agent")
+
+    async def say(number: int) -> State | None:
+        verdict = Verdict.APPROVE if number % 2 else Verdict.DENY
+        try:
+            said = await desks[number % 2].vote(asked.id, verdict, approver=f"p{number}", channel=Channel.CLI)
+        except ConflictError:
+            return None
+        return said.state
+
+    said = [each for each in await asyncio.gather(*map(say, range(8))) if each is not None]
+    now = await approvals.get(asked.id)
+    assert said == [now.state]
+    assert len(now.votes) == 1
+    await other.execute("UPDATE approvals SET state = 'approved' WHERE id = ?", asked.id)
+    spent = await asyncio.gather(*(desks[number % 2].spend(now) for number in range(8)))
+    assert spent.count(True) == 1
+    await other.close()

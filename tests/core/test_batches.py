@@ -41,6 +41,14 @@ def test_an_answer_without_failed_parts_has_none(data: Any) -> None:
     assert parts_of(answer(data)) is None
 
 
+def test_parts_that_hold_an_error_instead_of_a_body_are_parts() -> None:
+    parts = parts_of(
+        answer({"results": [{"status": 201, "id": 1}, {"status": 422, "error": {"code": "x"}}]}, status=207)
+    )
+    assert parts is not None
+    assert (parts.good, parts.cause.status, parts.cause.data) == (1, 422, {"code": "x"})
+
+
 def test_json_batches_are_counted_and_their_cause_is_the_root() -> None:
     failed = {"id": "2", "status": 429, "headers": {"Retry-After": 7}, "body": {"error": {"code": "X"}}}
     data = {"responses": [{"id": "1", "status": 200}, {"id": "3", "status": 424}, failed]}

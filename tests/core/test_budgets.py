@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clew.core.budget_news import adjust, drain, empty, learn, refuse
 from clew.core.budgets import (
     CIRCUIT,
     LEARNED,
@@ -17,14 +18,9 @@ from clew.core.budgets import (
     TRIPS,
     Level,
     Terms,
-    adjust,
     begun,
     commit,
-    drain,
     earliest,
-    empty,
-    learn,
-    refuse,
     sized,
     standing,
 )
@@ -209,11 +205,11 @@ def test_a_moment_that_another_budget_delays_is_charged_to_the_window_that_is_kn
 
 def test_a_fixed_window_is_new_when_the_provider_says_so() -> None:
     terms, level = Terms.of(Limit(amount=100, per=60, kind="fixed")), Level()
-    for _ in range(85):
+    for _ in range(84):
         assert book(terms, level, 1000.0) == 1000.0
     learn(terms, level, News("", 15, 5.0), 85.0, 1000.0)
     moments = [book(terms, level, 1000.0) for _ in range(17)]
-    assert moments[0] == pytest.approx(1003.75)  # the even stream's turn
+    assert moments[0] == pytest.approx(1000 + 60 / 17)  # the even stream's turn
     assert moments[1] == pytest.approx(1005.0)
     assert moments[-1] == pytest.approx(1005.0)
     later = [book(terms, level, 1006.0) for _ in range(3)]
@@ -277,13 +273,49 @@ def test_repeated_refusals_teach_the_pace_and_peace_unlearns_it() -> None:
     level = Level()
     for start in (1000.0, 1060.0):
         book(LEARNED, level, start)
-        refuse(LEARNED, level, 60.0, level.epoch, start)
+        refuse(LEARNED, level, 60.0, level.epoch, start, told=True)
     assert level.pace == 60.0
     assert book(LEARNED, level, 1121.0) == 1121.0
-    assert book(LEARNED, level, 1121.0) == pytest.approx(1121.0 + 60 * 0.99)
-    level.pace = 0.0005
-    book(LEARNED, level, 2000.0)
+    assert book(LEARNED, level, 1121.0) == pytest.approx(1121.0 + 60, abs=0.5)
+    spaced = [book(LEARNED, level, 1121.0) for _ in range(400)]
+    assert spaced[-1] - spaced[-2] < spaced[1] - spaced[0]
+    book(LEARNED, level, level.last + 400.0)
     assert level.pace == 0.0
+
+
+def test_a_first_refusal_is_taken_to_be_of_as_many_as_were_admitted() -> None:
+    level = Level()
+    for _ in range(50):
+        book(LEARNED, level, 1000.0)
+    refuse(LEARNED, level, 1.0, 0, 1000.1)
+    assert level.pace == pytest.approx(1 / 50)
+    assert [book(LEARNED, level, 1000.1) for _ in range(3)] == pytest.approx([1001.1, 1001.12, 1001.14], abs=0.001)
+
+
+def test_the_rate_between_two_refusals_counts_what_left_and_not_what_was_handed_out() -> None:
+    level = Level()
+    book(LEARNED, level, 1000.0)
+    refuse(LEARNED, level, 1.0, 0, 1000.0)
+    level.pace = 0.1
+    for _ in range(100):
+        book(LEARNED, level, 1001.0)  # until 1011, of which 50 have left when the next refusal comes
+    refuse(LEARNED, level, 1.0, 1, 1006.0)
+    assert level.pace == pytest.approx(1.02 * 6 / 50, rel=0.05)
+
+
+def test_a_window_that_is_still_closed_is_looked_at_less_and_less_often() -> None:
+    level, at = Level(), 1000.0
+    book(LEARNED, level, at)
+    refuse(LEARNED, level, 1.0, 0, at)
+    pace = level.pace
+    stops = list[float]()
+    for _ in range(12):
+        at = book(LEARNED, level, level.stop)
+        refuse(LEARNED, level, 1.0, level.epoch, at)
+        stops.append(level.stop - at)
+    assert stops[0] == 1.0
+    assert stops[-1] == pytest.approx(5.9, abs=0.5)
+    assert level.pace <= pace
 
 
 def test_a_breaker_opens_after_failures_in_a_row_and_lets_one_probe_through() -> None:

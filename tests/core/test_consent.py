@@ -72,6 +72,7 @@ class Person(SilentHost):
     asks = True
     who = "ada"
     session = "one"
+    refused = False
 
     def __init__(self, answer: Any = True) -> None:
         self.answer = answer
@@ -435,3 +436,14 @@ def test_a_tool_with_a_confidence_of_its_own_keeps_it() -> None:
     assert schema["properties"]["confidence"] == tool.signature.input_schema["properties"]["confidence"]
     assert schema["required"] == ["confidence", "reason"]
     assert stated(tool, {"confidence": "high", "reason": "seen twice"}) == ({"confidence": "high"}, None, "seen twice")
+
+
+async def test_a_no_that_comes_with_a_call_stays_one_where_nobody_would_ask(
+    office: "Office", serve: Serve, reply: Build, desk: Desk
+) -> None:
+    url, requests = await serve(reply(200, PAID))
+    person = Person()
+    person.refused = True
+    consent = desk.consent(Policy(writes=Decision.ALLOW))
+    error = await office.failed("note_payment", url, consenting=consent, host=person, arguments={"id": "p1"})
+    assert (error.code, requests, person.asked) == ("denied", [], [])

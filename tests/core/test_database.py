@@ -61,6 +61,10 @@ async def test_what_is_written_is_read_back_by_another_opener(address: str, data
     await other.close()
 
 
+async def test_only_a_server_outlives_the_machines_of_its_users(address: str, database: Database) -> None:
+    assert database.shared == address.startswith("postgresql://")
+
+
 async def test_the_file_its_logs_and_its_folder_are_private(path: Path, sqlite: Database) -> None:
     await put(sqlite, "a")
     files = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}

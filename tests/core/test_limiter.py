@@ -9,13 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clew.core.budgets import LEARNED, TRIPS, Level
+from clew.core.budgets import LEARNED, TRIPS, Level, Terms
 from clew.core.connector import Connector
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError, ProviderDownError, RateLimitError
 from clew.core.limit_sqlite import SqliteStore
-from clew.core.limit_store import MemoryStore, Taken
-from clew.core.limiter import Declared, Jitter, Limiter, Pass, Sending, Turn
+from clew.core.limit_store import Ask, MemoryStore, Taken
+from clew.core.limit_turns import Jitter, Turn
+from clew.core.limiter import Declared, Limiter, Pass, Sending
 from clew.core.limits import Limit, RateLimitHeaders, object_of
 
 pytestmark = pytest.mark.anyio
@@ -334,8 +335,13 @@ async def test_in_a_queue_a_process_pauses_before_it_asks_again() -> None:
         slept.append(seconds)
         now[0] += seconds
 
-    turn = Turn()
+    turn, slow = Turn(), Ask("a", Terms("bucket", 4, 1.0, 4))
     for wait in (1.0, 0.05, 0.0):
         async with turn.mine(lambda: now[0], sleep):
-            turn.took(Taken(True, wait), now[0])
-    assert slept == [pytest.approx(0.02)]
+            turn.took(Taken(True, wait), slow, now[0])
+    assert slept == [pytest.approx(0.125)]
+    turn.waiting, turn.free_at = 99, 0.0
+    turn.took(Taken(True, 1.0), slow, now[0])
+    assert turn.free_at - now[0] == pytest.approx(0.01)
+    turn.took(Taken(True, 1.0), Ask("a", LEARNED), now[0])
+    assert turn.free_at - now[0] == pytest.approx(0.01)

@@ -314,3 +314,17 @@ def test_a_rule_behind_results_of_a_change_leaves_the_outcome_open() -> None:
     assert judged(answer(200, partly), limited).outcome is Outcome.NOT_APPLIED
     nothing = {**partly, "data": None}
     assert judged(answer(200, nothing, method="POST"), limited, safe=False).outcome is Outcome.NOT_APPLIED
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome"), [(429, "rate_limited", "not_applied"), (503, "outcome_unknown", "unknown")]
+)
+def test_a_status_in_the_body_counts_behind_a_success_status(status: int, code: str, outcome: str) -> None:
+    error = judged(answer(200, {"ok": False, "code": status, "message": "m"}), safe=False)
+    assert (error.code, error.outcome) == (code, outcome)
+
+
+def test_a_request_that_the_server_says_it_did_not_process_was_not_applied() -> None:
+    for status in (421, 425):
+        error = judged(answer(status), safe=False)
+        assert (error.code, error.outcome) == ("transient", "not_applied")

@@ -124,6 +124,15 @@ def test_partial_results_are_noticed() -> None:
         {"code": 40001, "data": None},
         {"code": True, "message": "m"},
         {"code": "A", "message": "m"},
+        {"success": 0, "failed": 0},
+        {"status": "error", "message": "m", "id": 1},
+        {"status": "OK", "error_message": "none of it"},
+        {"status": "done", "error_message": "m", "id": 1},
+        {"status": 3, "error_message": "m"},
+        {"errcode": 0, "errmsg": "ok"},
+        {"error_code": None, "error_message": "none of it"},
+        {"errcode": 7, "id": 1},
+        {"jsonrpc": "2.0", "id": 1, "result": {}, "error": None},
         {"id": 1},
         [],
         None,
@@ -144,6 +153,14 @@ def test_an_ordinary_answer_hides_no_problem(data: Any) -> None:
         ({"errors": [{"message": "m"}]}, "graphql"),
         ({"code": 40001, "message": "no such user", "data": None}, "envelope"),
         ({"code": -1, "msg": "busy", "requestId": "r"}, "envelope"),
+        ({"success": 0, "error": {"code": 104, "type": "usage_limit_reached"}}, "envelope"),
+        ({"ok": False, "error_code": 429, "description": "later"}, "envelope"),
+        ({"status": "error", "code": 401, "message": "who are you"}, "envelope"),
+        ({"status": "fail", "data": {"title": "is required"}}, "envelope"),
+        ({"status": "REQUEST_DENIED", "error_message": "no", "results": []}, "envelope"),
+        ({"error_code": "ComplexityException", "error_message": "m", "status_code": 429, "account_id": 1}, "envelope"),
+        ({"errcode": 40001, "errmsg": "invalid credential"}, "envelope"),
+        ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "m"}}, "json-rpc"),
     ],
 )
 def test_a_failure_under_a_success_status_is_seen(data: Any, shape: str) -> None:
@@ -208,3 +225,31 @@ def test_pages_damage_and_ordinary_documents() -> None:
     assert of_markup(answer(200, None, content=b"plain")) is None
     assert hidden_problem(answer(200, "<html>", content=b"<html>")) == Problem("web page")
     assert hidden_problem(answer(200, "text", content=b"text")) is None
+
+
+def test_json_rpc_says_what_was_never_executed() -> None:
+    def found(code: int) -> Problem | None:
+        return hidden_problem(
+            answer(200, {"jsonrpc": "2.0", "error": {"code": code, "message": "m", "data": {"code": "x"}}})
+        )
+
+    assert found(-32602) == Problem("json-rpc", ("x",), "m", refused=True)
+    assert found(-32603) == Problem("json-rpc", ("internal", "x"), "m")
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ({"error_code": 429}, 429),
+        ({"statusCode": 503}, 503),
+        ({"code": 401}, 401),
+        ({"error": {"code": 404}}, 404),
+        ({"code": 40001}, 0),
+        ({"code": True}, 0),
+        ({"code": "401"}, 0),
+    ],
+)
+def test_the_status_of_a_failure_may_stand_in_its_body(data: Any, status: int) -> None:
+    found = hidden_problem(answer(200, {"ok": False, "message": "m", **data}))
+    assert found is not None
+    assert found.status == status

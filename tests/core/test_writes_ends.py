@@ -357,3 +357,24 @@ async def test_what_was_to_be_read_and_is_gone_is_not_done_unasked(
         await writing.depart(safe=False)
     with pytest.raises(CallError, match="no longer in the journal"):
         writing.said()
+
+
+async def test_a_call_that_is_cut_off_before_it_sent_says_so(writer: Writer, journal: Journal, serve: Serve) -> None:
+    """Cut off between any two steps, the row of the write and its request among them: no row is left as `sent`."""
+
+    async def silent(reader: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    url, requests = await serve(silent)
+    for steps in range(60):
+        call = asyncio.ensure_future(writer.call(url, "add_plain", {"text": f"n{steps}", "request_id": f"{steps}"}))
+        for _ in range(steps):  # the moment of the cut, in turns of the loop
+            await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    rows = await journal.rows()
+    assert {row.state for row in rows} <= {State.NOT_APPLIED, State.UNKNOWN}
+    assert State.NOT_APPLIED in {row.state for row in rows}
+    left = {request.rpartition(b'"text":"')[2].split(b'"')[0].decode() for request in requests}
+    assert left <= {f"n{row.request_key.removeprefix('id:')}" for row in rows if row.state is State.UNKNOWN}

@@ -102,7 +102,7 @@ async def test_a_registered_client_proves_itself_and_its_secret_is_not_copied(
     declared = scheme(oidc, client_id=None, client_auth="basic")
     with pytest.raises(ConfigurationError, match="clew auth apps set oidc"):
         await logged_in(vault, oidc, declared)
-    await set_app(vault, "oidc", "confidential", {"client_secret": Secret("basic-s3cret")})
+    await set_app(vault, "oidc", "confidential", {"client_secret": Secret("basic-s3cret")}, tenant="local")
     await logged_in(vault, oidc, declared)
     assert await revealed(vault, "client_secret", HERE) is None
     authorizer = VaultAuthorizer(HERE, [declared], vault, refresher, base_url=oidc.issuer)

@@ -82,3 +82,43 @@ def test_names_from_outside_cannot_break_the_page() -> None:
     page = render(stats(record(0, caller="<script>alert(1)</script>"), by="caller"))
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_every_figure_of_an_example_computed_by_hand() -> None:
+    """Two tasks and a call outside, eight calls and two questions; what must come out stands beside each figure."""
+    ones: dict[str, Any] = {"tokens_in": 100_000, "tokens_out": 200_000, "units": {"requests": 1.0}}
+    found = stats(
+        # Task a: three calls, of which the second is asked about and answered 30 s later; it succeeds.
+        record(0, task="a", tool="read", effect="read", outcome="not_applied", **ones),
+        record(10, "asked", task="a"),
+        record(40, task="a", answer="agreed", **ones),
+        record(60, task="a", attempts=[{"method": "POST", "route": "/x", "code": "rate_limited"},
+                                       {"method": "POST", "route": "/x"}], **ones),
+        # Task b: fails, is repeated 90 s later and succeeds, and ends in doubt.
+        record(100, "transient", task="b", outcome="not_applied", **ones),
+        record(190, task="b", **ones),
+        record(200, "outcome_unknown", task="b", outcome="unknown", **ones),
+        # Outside of tasks: a login is needed; a question that nobody answers.
+        record(300, "auth_revoked", tool="read", outcome="not_applied"),
+        record(310, "asked", tool="other"),
+    )  # fmt: skip
+    total, tasks, people, resolution = (found[name] for name in ("total", "tasks", "people", "resolution"))
+    assert total["calls"] == 7  # nine records, two of them questions
+    assert total["success_rate"] == round(4 / 7, 4)  # read, agreed, sent again, repeated
+    assert total["retry_rate"] == round(1 / 7, 4)  # the one whose first request was refused
+    assert total["intervention_rate"] == round(2 / 7, 4)  # agreed, login
+    assert total["unknown_rate"] == round(1 / 7, 4)
+    assert total["reconnect_rate"] == round(1 / 7, 4)
+    assert {each["name"]: (each["calls"], each["success_rate"]) for each in found["rows"]} == {
+        "acme.send": (5, 0.6), "acme.read": (2, 0.5),
+    }  # fmt: skip
+    assert found["failures"] == {"transient": 1, "outcome_unknown": 1, "auth_revoked": 1}
+    assert (tasks["tasks"], tasks["succeeded"], tasks["success_rate"], tasks["calls_outside"]) == (2, 1, 0.5, 1)
+    assert tasks["by_steps"] == [{"steps": "2-3", "tasks": 2, "success_rate": 0.5}]
+    assert tasks["tokens_per_success"] == 6 * 300_000  # both tasks' six calls, for the one that succeeded
+    # A call: 0.2 M read at 2 EUR, 0.1 M written at 10 EUR, one request at 0.5 EUR.
+    assert tasks["cost_per_success"] == round(6 * (0.4 + 1.0 + 0.5), 6)
+    assert (people["answers"], people["answer_seconds_mean"], people["unanswered"]) == (1, 30.0, 1)
+    assert (people["tasks"], people["seconds_to_intervention_mean"]) == (1, 10.0)  # in task a, after 10 s
+    assert (resolution["resolved"], resolution["seconds_mean"]) == (1, 91.0)  # from 100 to the end of the one at 190
+    assert resolution["open"] == 2  # the doubt in task b, the login

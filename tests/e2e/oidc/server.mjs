@@ -24,6 +24,7 @@ server.listen(0, '127.0.0.1', () => {
   const provider = new Provider(issuer, {
     clients: [
       { ...person, client_id: 'public' },
+      { ...person, client_id: 'console', client_secret: 'console-s3cret', token_endpoint_auth_method: 'client_secret_basic', redirect_uris: ['http://127.0.0.1/console/callback'] },
       { ...person, client_id: 'bound', dpop_bound_access_tokens: true },
       { ...person, client_id: 'confidential', client_secret: 'basic-s3cret', token_endpoint_auth_method: 'client_secret_basic' },
       { ...machine, client_id: 'basic', client_secret: 'basic-s3cret', token_endpoint_auth_method: 'client_secret_basic' },
@@ -39,8 +40,8 @@ server.listen(0, '127.0.0.1', () => {
       devInteractions: { enabled: true },
     },
     scopes: ['openid', 'offline_access', 'email', 'api:read', 'api:write'],
-    claims: { openid: ['sub'], email: ['email'] },
-    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.test` }) }),
+    claims: { openid: ['sub'], email: ['email', 'email_verified'] },
+    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@example.test`, email_verified: true }) }),
     conformIdTokenClaims: false,
     issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: true,

@@ -73,3 +73,8 @@ def test_the_summary_counts_and_the_notes_say_what_to_run(page: Any) -> None:
     assert '! microsoft (contoso): the provider refuses it ("invalid_grant"). Repair it with: clew X' in text
     assert "- google_calendar (ada@example.com): asked for and not granted: b." in text
     assert "\x1b" not in text
+
+
+def test_accounts_of_another_tenant_are_said_to_be_theirs(capsys: pytest.CaptureFixture[str]) -> None:
+    statuspage.show([row | {"tenant": "acme"} for row in ROWS[:1]])
+    assert capsys.readouterr().out.startswith("1 account of tenant acme: 1 ready\n")

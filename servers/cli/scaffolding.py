@@ -162,7 +162,7 @@ def _examples(place: str, words: Mapping[str, str], pages: str) -> dict[str, str
 
 
 def _example(tool: str, arguments: dict[str, Any], path: str, body: Any, result: Any) -> dict[str, Any]:
-    request = {"method": "GET", "path": path, "query": [], "body": None}
+    request: dict[str, Any] = {"method": "GET", "path": path, "query": [], "body": None}
     response = {"status": 200, "headers": {"content-type": "application/json"}, "body": body}
     exchanges = [{"request": request, "response": response}]
     return {"tool": tool, "version": "unversioned", "arguments": arguments, "exchanges": exchanges, "result": result}

@@ -1,15 +1,20 @@
 """The documents say what is true: code blocks run, links lead somewhere."""
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clew import Connector
 from clew.servers.sandbox import Sandbox
+from clew.testing.judging import judge_recording
+from clew.testing.recordings import read_document
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "AGENTS.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -48,6 +53,23 @@ def test_the_tutorial_works_as_written(tmp_path: Path, workshop: dict[str, str])
             else:
                 assert line in seen, f"{line!r} is not in what the command printed:\n{seen}"
     assert "acme_pat_sandbox" not in seen
+
+
+@pytest.mark.parametrize("page", ["errors.md", "paging.md"])
+def test_the_examples_of_the_how_to_pages_run(page: str) -> None:
+    found = blocks(ROOT / "docs" / page, "python")
+    assert found
+    for example in found:
+        exec(compile(example, page, "exec"), {"__name__": "builtins"})
+
+
+def test_the_answer_that_errors_md_shows_is_judged_as_it_says() -> None:
+    names: dict[str, Any] = {}
+    exec(blocks(ROOT / "docs/errors.md", "python")[0], names)
+    (line,) = blocks(ROOT / "docs/errors.md", "json")
+    document = json.loads(line)
+    judged = judge_recording(read_document(document), Connector("acme", "https://acme.example", errors=names["ERRORS"]))
+    assert {name: judged[name] for name in document["expect"]} == document["expect"]
 
 
 def test_the_first_example_of_the_readme_is_a_connector_in_at_most_twelve_lines() -> None:

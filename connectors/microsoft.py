@@ -4,7 +4,25 @@ Sources: microsoft-graph-docs (throttling, errors), msal-python 1.39.0, microsof
 codes: (memory).
 """
 
-from clew import Bearer, Connector, ErrorMap, Limit, NextUrlPages, Response, Rule, Verdict, schemes
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from clew import (
+    Api,
+    Bearer,
+    Connector,
+    ErrorMap,
+    Limit,
+    NextUrlPages,
+    Response,
+    Rule,
+    Verdict,
+    errors,
+    events,
+    schemes,
+)
 
 from .webhooks.platforms import GRAPH
 
@@ -140,4 +158,53 @@ microsoft = Connector(
     errors=ERRORS,
     webhooks=GRAPH,
     docs="https://learn.microsoft.com/graph",
+)
+
+
+_LIFE = 4200 * 60.0
+"""Seconds that a subscription is asked for: most resources allow 4230 minutes, some longer, chats an hour (memory)."""
+
+
+async def _create(api: Api, wish: events.Wish) -> events.Subscribed:
+    body = {
+        "changeType": ",".join(wish.types) or "created,updated,deleted",
+        "notificationUrl": wish.url,
+        "resource": wish.where["resource"],
+        "clientState": wish.secret.reveal(),
+        "expirationDateTime": _moment(time.time() + _LIFE),
+    }
+    return _subscribed(await api.post("/subscriptions", json=body))
+
+
+async def _check(api: Api, subscription: str, where: Mapping[str, str]) -> events.Subscribed | None:
+    try:
+        return _subscribed(await api.get("/subscriptions/{}", subscription))
+    except errors.NotFoundError:
+        return None
+
+
+async def _renew(api: Api, subscription: str, where: Mapping[str, str]) -> events.Subscribed:
+    body = {"expirationDateTime": _moment(time.time() + _LIFE)}
+    return _subscribed(await api.patch("/subscriptions/{}", subscription, json=body))
+
+
+async def _remove(api: Api, subscription: str, where: Mapping[str, str]) -> None:
+    await api.delete("/subscriptions/{}", subscription)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _subscribed(found: dict[str, Any]) -> events.Subscribed:
+    ends_at = datetime.fromisoformat(str(found["expirationDateTime"])).timestamp()
+    return events.Subscribed(id=str(found["id"]), ends_at=ends_at, active=ends_at > time.time())
+
+
+# https://learn.microsoft.com/graph/api/resources/subscription
+microsoft.events = events.Events(
+    items="value", type="changeType", reference=("resourceData.id", "resource"), order="resource"
+)
+microsoft.subscription = events.Subscription(
+    create=_create, check=_check, renew=_renew, remove=_remove, where={"resource": "what to watch, such as me/messages"}
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clew.core.events import Events
     from clew.core.limiter import Declared
     from clew.core.limits import Limit, RateLimitHeaders
-    from clew.core.subscriptions import Subscription
+    from clew.core.subscriptions import Subscription, Watch
     from clew.core.webhooks.scheme import Scheme as WebhookScheme
     from clew.core.workflow import Flow
 
@@ -103,8 +103,8 @@ class Connector:
     authenticate, the preferred one first. `headers` go with every request. `graphql` is the path of the GraphQL
     endpoint below `base_url`. `rate_limits` holds the provider's budgets (`Limit`) and where answers say what is left
     (`RateLimitHeaders`), one or several. `webhooks` says how deliveries are verified, one scheme or several of which a
-    delivery uses one, `events` what they say, `subscription` how to ask for them. `docs` is where a person reads about
-    the API.
+    delivery uses one, `events` what they say, `subscription` how to ask for them, `watch` how to look where nobody
+    delivers. `docs` is where a person reads about the API.
     """
 
     name: str
@@ -121,6 +121,7 @@ class Connector:
     webhooks: "WebhookScheme | Sequence[WebhookScheme]" = ()
     events: "Events | None" = None
     subscription: "Subscription | None" = None
+    watch: "Watch | None" = None
     docs: str = ""
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool], init=False)
     asking: dict[str, Asking] = field(default_factory=dict[str, Asking], init=False)

@@ -15,10 +15,22 @@ from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError
 from clew.core.fields import MISSING, as_list, as_text, look, steps
 from clew.core.inbox import REMEMBERED, REMEMBERED_SIGNED_TIME, Incoming
-from clew.core.subscriptions import Subscribed, Subscription, Wish
+from clew.core.subscriptions import Sighting, Subscribed, Subscription, Watch, Wish
 from clew.core.webhooks import Event
 
-__all__ = ["DELIVERY", "DONE", "NOT_DONE", "PAYMENT", "Events", "Subscribed", "Subscription", "Wish", "clean"]
+__all__ = [
+    "DELIVERY",
+    "DONE",
+    "NOT_DONE",
+    "PAYMENT",
+    "Events",
+    "Sighting",
+    "Subscribed",
+    "Subscription",
+    "Watch",
+    "Wish",
+    "clean",
+]
 
 DELIVERY: Sequence[str] = ("accepted", "deferred", "delivered", "bounced", "complained", "suppressed")
 PAYMENT: Sequence[str] = ("requires_action", "succeeded", "failed", "cancelled")
@@ -110,6 +122,21 @@ class Events:
             occurred_at=_moment(look(item, self.occurred)) if self.occurred else event.signed_at,
             remembered=_remembered(event),
         )
+
+
+def seen(connection: Connection, found: Sighting) -> Incoming:
+    """What a look found, as an event: stored once however often it is seen."""
+    facts = {"reference": found.reference, "recipient": found.recipient, "state": found.state, **found.detail}
+    return Incoming(
+        connection,
+        (f"seen:{found.id}",),
+        f"message.{found.state}",
+        clean_json(facts),
+        order=found.reference,
+        reference=found.reference,
+        state=found.state,
+        remembered=REMEMBERED_SIGNED_TIME,
+    )
 
 
 def _several(paths: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -213,10 +213,14 @@ class Journal:
         """Replace the end that an event gave a write by what a later one says. False when the row has changed."""
         return await self._complete(row, state, answer, "event")
 
-    async def open_writes(self, connection: Connection, *, since: float = 0.0, limit: int = 500) -> list[Write]:
-        """The newest writes of a connection whose end is not known, made after `since` (seconds since 1970)."""
+    async def open_writes(
+        self, connection: Connection, *, since: float = 0.0, limit: int = 500, told: bool = False
+    ) -> list[Write]:
+        """The newest writes of a connection whose end is not known, made after `since` (seconds since 1970); `told`:
+        also those that an event has ended, of which there may be more to tell."""
+        which = f"({OPEN} OR settled_by = 'event')" if told else OPEN
         rows = await self._database.fetch_all(
-            f"{SELECT}WHERE {OPEN} AND connector = ? AND created_at > ? AND tenant = ? AND account = ? "
+            f"{SELECT}WHERE {which} AND connector = ? AND created_at > ? AND tenant = ? AND account = ? "
             "ORDER BY created_at DESC LIMIT ?",
             connection.connector,
             since,

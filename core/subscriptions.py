@@ -37,6 +37,22 @@ class Subscribed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What a look found of a write where nobody delivers events: its `reference`, and what became of it at one
+    `recipient`. `id` is the same at every look; `detail` is kept for people."""
+
+    id: str
+    reference: str
+    state: str
+    recipient: str = ""
+    detail: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Watch = Callable[["Api", Sequence[str]], Awaitable[Sequence[Sighting]]]
+"""Looks for what became of the writes with these references."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """How one provider's webhooks are registered. `where` names what `create` must be told (`repository`), with a
     sentence each. `check` answers None when the subscription is gone. Without `renew` an ended one is made anew."""

@@ -11,6 +11,7 @@ from clew.servers.rotation import LOOK_EVERY_SECONDS, keep_policy
 from clew.servers.runtime import Runtime
 from clew.servers.settling import keep_settling
 from clew.servers.subscriptions import kept_subscribed
+from clew.servers.watching import kept_watching
 
 
 @contextlib.asynccontextmanager
@@ -24,6 +25,7 @@ async def chores(runtime: Runtime) -> AsyncGenerator[Mailroom]:
         async with (
             kept_alive(runtime.vault, runtime.refresher, served, runtime.tenancy.served),
             kept_subscribed(runtime),
+            kept_watching(runtime),
             open_mailroom(runtime) as mailroom,
         ):
             yield mailroom

@@ -46,7 +46,8 @@ async def open_mailroom(runtime: Runtime) -> AsyncGenerator[Mailroom]:
     """Receive and work on the events of the served connectors while the block runs."""
     settings, store, inbox = runtime.settings, runtime.store, runtime.inbox
     served: Mapping[str, Connector] = {each.name: each for each in runtime.connectors if each.webhook_schemes}
-    worker = Worker(inbox, before=runtime.joining, only=tuple(served))
+    watched = {each.name for each in runtime.connectors if each.watch is not None}
+    worker = Worker(inbox, before=runtime.joining, only=(*served, *sorted(watched - served.keys())))
     intake = Intake(inbox, worker.nudge)
     outside = _Outside(runtime.client)
     public = Public(settings.webhooks.public_url, settings.webhooks.networks)
@@ -54,7 +55,7 @@ async def open_mailroom(runtime: Runtime) -> AsyncGenerator[Mailroom]:
     admission = Admission(store.vault, served, KeyRing(outside.fetch), outside.visit, public, runtime.tenancy.own)
     receiver = Receiver(admission, intake, most_body=settings.webhooks.most_body)
     tasks = [asyncio.create_task(_prune(inbox), name="clew prune events")]
-    if served:
+    if served or watched:
         tasks.append(asyncio.create_task(worker.run(), name="clew worker"))
     try:
         yield Mailroom(inbox, intake, worker, receiver)

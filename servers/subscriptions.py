@@ -29,8 +29,10 @@ from clew.servers.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
-_EVERY = 900.0
-"""Seconds between looks at the subscriptions of a running server."""
+_FIRST, _EVERY = 10.0, 900.0
+"""Seconds until a running server looks at its subscriptions, and between its looks."""
+_LOOKED = 0.7 * _EVERY
+"""Seconds for which a look of one process does for all."""
 _SECONDS = 30.0
 
 
@@ -88,12 +90,14 @@ async def subscribe(
     if made.secret is not None:
         await add_secret(runtime.vault, connection, made.secret)
     facts = {"id": made.id, "url": root, "types": ",".join(types), "where": json.dumps(where)}
-    await note(runtime.vault, connection, {**facts, "ends_at": _moment(made), "trouble": ""})
+    since = str(time.time())
+    await note(runtime.vault, connection, {**facts, "ends_at": _moment(made), "since": since, "trouble": ""})
     return made
 
 
 async def renew(runtime: Runtime, connector: Connector, connection: Connection, *, always: bool = True) -> Health:
-    """Look at one subscription, and renew or remake it when it ends soon, has stopped, or is gone."""
+    """Look at one subscription, and renew or remake it when it ends soon, has stopped, or is gone. `always`: renew it
+    however long it has left."""
     record = await runtime.vault.get(place_of(connection))
     kept = notes(record) if record is not None else {}
     way = connector.subscription
@@ -102,16 +106,16 @@ async def renew(runtime: Runtime, connector: Connector, connection: Connection, 
     api = await _api(runtime, connector, connection)
     where: dict[str, str] = json.loads(kept.get("where") or "{}")
     found = await way.check(api, kept["id"], where)
-    ends_at = found.ends_at if found is not None else None
-    left = ends_at - time.time() if ends_at is not None else float("inf")
-    if found is not None and found.active and left > 2 * _margin(kept, ends_at) and not always:
-        return await _noted(runtime, connection, kept, found, len(known(record)))
-    if found is not None and found.active and way.renew is None and ends_at is None:
-        return await _noted(runtime, connection, kept, found, len(known(record)))
-    if found is not None and found.active and way.renew is not None:
-        renewed = await way.renew(api, kept["id"], where)
-        return await _noted(runtime, connection, kept, renewed, len(known(record)))
-    why = "it is gone" if found is None else f"it had stopped{f' ({found.why})' if found.why else ''}"
+    if found is not None and found.active:
+        if found.ends_at is None or not (always or _ends_soon(kept, found.ends_at)):
+            return await _noted(runtime, connection, kept, found, len(known(record)))
+        if way.renew is not None:
+            renewed = await way.renew(api, kept["id"], where)
+            log.info("the webhook subscription of %s was renewed", connection)
+            return await _noted(runtime, connection, kept, renewed, len(known(record)), since=time.time())
+        why = "it ends soon"
+    else:
+        why = "it is gone" if found is None else f"it had stopped{f' ({found.why})' if found.why else ''}"
     log.warning("the webhook subscription of %s is made anew: %s", connection, why)
     if found is not None:
         with contextlib.suppress(ClewError):
@@ -121,19 +125,29 @@ async def renew(runtime: Runtime, connector: Connector, connection: Connection, 
     return await health(runtime, connector, connection)
 
 
-def _margin(kept: Mapping[str, str], ends_at: float | None) -> float:
-    """Renew when a sixth of the time is left, and at the latest an hour before the end."""
-    whole = (ends_at or 0.0) - float(kept.get("since") or time.time())
-    return max(3600.0, whole / 6)
+def _ends_soon(kept: Mapping[str, str], ends_at: float) -> bool:
+    """Is less left than a third of its time? Two looks of a running server always fit in before the end."""
+    now = time.time()
+    whole = ends_at - float(kept.get("since") or now)
+    return ends_at - now < max(whole / 3, 2.5 * _EVERY)
 
 
 async def _noted(
-    runtime: Runtime, connection: Connection, kept: Mapping[str, str], found: Subscribed, secrets_: int
+    runtime: Runtime,
+    connection: Connection,
+    kept: Mapping[str, str],
+    found: Subscribed,
+    secrets_: int,
+    *,
+    since: float | None = None,
 ) -> Health:
-    trouble = "" if found.active else f"the provider has stopped delivering {found.why}".strip()
-    if kept.get("ends_at", "") != _moment(found) or kept.get("trouble", "") != trouble:
-        await note(runtime.vault, connection, {"ends_at": _moment(found), "trouble": trouble})
-    return Health(connection, secrets_, kept["id"], kept.get("url", ""), found.ends_at, True, trouble)
+    trouble = "" if found.active else f"the provider has stopped delivering: {found.why or 'it does not say why'}"
+    facts = {"id": found.id, "ends_at": _moment(found), "trouble": trouble}
+    if since is not None:
+        facts["since"] = str(since)
+    if any(kept.get(name, "") != fact for name, fact in facts.items()):
+        await note(runtime.vault, connection, facts)
+    return Health(connection, secrets_, found.id, kept.get("url", ""), found.ends_at, True, trouble)
 
 
 async def health(runtime: Runtime, connector: Connector, connection: Connection, *, check: bool = False) -> Health:
@@ -169,17 +183,26 @@ async def kept_subscribed(runtime: Runtime) -> AsyncGenerator[None]:
 
 
 async def _look_on(runtime: Runtime) -> None:
+    pause = _FIRST
+    while any(each.subscription is not None for each in runtime.connectors):
+        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
+        await look_once(runtime)
+        pause = _EVERY
+
+
+async def look_once(runtime: Runtime) -> list[Health]:
+    """Look at the subscriptions of the served connectors, unless another process has done so just now."""
+    found: list[Health] = []
     mine = [each for each in runtime.connectors if each.subscription is not None]
-    while mine:
-        await asyncio.sleep(_EVERY * random.uniform(0.8, 1.2))  # noqa: S311
-        tenants: Sequence[str] = ()
+    tenants: Sequence[str] = ()
+    with contextlib.suppress(ClewError):
+        tenants = await runtime.tenancy.served(runtime.vault)
+    for connector, tenant in itertools.product(mine, tenants):
+        name = json.dumps(["webhook subscriptions", tenant, connector.name])
         with contextlib.suppress(ClewError):
-            tenants = await runtime.tenancy.served(runtime.vault)
-        for connector, tenant in itertools.product(mine, tenants):
-            name = json.dumps(["webhook subscriptions", tenant, connector.name])
-            with contextlib.suppress(ClewError):
-                if await runtime.refresher.leases.acquire(name, seconds=_EVERY * 0.7) is not None:
-                    await look(runtime, connector, tenant)
+            if await runtime.refresher.leases.acquire(name, seconds=_LOOKED) is not None:
+                found += await look(runtime, connector, tenant)
+    return found
 
 
 async def look(runtime: Runtime, connector: Connector, tenant: str) -> list[Health]:

@@ -16,10 +16,15 @@ from clew.core.webhooks import Scheme, declare
 Schemes = tuple[Scheme, ...]
 
 
-def find(name: Any) -> Schemes:
-    """The schemes that a name, a path or an object declares. Raises `ConfigurationError` with the nearest name."""
+def find(name: Any, *, runs: str = "") -> Schemes:
+    """The schemes that a name, a path or an object declares. Raises `ConfigurationError` with the nearest name.
+
+    A Python file is run only when it is `runs`, the one that the person has named.
+    """
     if not isinstance(name, str):
         return (declare(name),)
+    if name.endswith(".py") and name != runs:
+        raise ConfigurationError(f"{quote(name)} is a program: name it on the command line to have it run.")
     if name.endswith((".toml", ".json", ".py")):
         return _from_file(Path(name))
     plain = _plain(name)

@@ -3,7 +3,7 @@
 `provider` holds the facts and `rules` the errors; each of the other modules is one toolset.
 """
 
-from . import drafts, outcomes, reading, sending
+from . import drafts, outcomes, reading, sending, watching
 from .provider import email
 
-__all__ = ["drafts", "email", "outcomes", "reading", "sending"]
+__all__ = ["drafts", "email", "outcomes", "reading", "sending", "watching"]

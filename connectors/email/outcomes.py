@@ -133,13 +133,7 @@ async def list_delivery_reports(api: Api, days: Days = 7) -> list[ReportLine]:
 
     def look(box: mail.Mailbox) -> list[ReportLine]:
         box.select("INBOX")
-        since = days_ago(days)
-        queries = (
-            mail.Query(header=("Content-Type", "report"), since=since),
-            mail.Query(sender="mailer-daemon", since=since),
-            mail.Query(sender="postmaster", since=since),
-        )
-        uids = sorted({uid for query in queries for uid in box.search(query)}, reverse=True)[:MOST_REPORTS]
+        uids = report_uids(box, days)[:MOST_REPORTS]
         found: list[ReportLine] = []
         for stored in box.fetch(uids, most=REPORT):
             report = mail.read_report(stored.content)
@@ -150,6 +144,17 @@ async def list_delivery_reports(api: Api, days: Days = 7) -> list[ReportLine]:
         return found
 
     return await api.mail.read("delivery reports", look)
+
+
+def report_uids(box: mail.Mailbox, days: int) -> list[int]:
+    """What may be a report in the selected folder, newest first."""
+    since = days_ago(days)
+    queries = (
+        mail.Query(header=("Content-Type", "report"), since=since),
+        mail.Query(sender="mailer-daemon", since=since),
+        mail.Query(sender="postmaster", since=since),
+    )
+    return sorted({uid for query in queries for uid in box.search(query)}, reverse=True)
 
 
 def _report(name: str, stored: mail.Stored, report: mail.Report) -> ReportLine:

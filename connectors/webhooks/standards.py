@@ -9,8 +9,8 @@ from clew import webhooks
 SECRET = "the endpoint's secret, whsec_… (base64 behind the prefix)"
 
 
-def proof(family: str = "webhook") -> webhooks.Hmac:
-    """The HMAC of the specification, with one family of header names."""
+def proof(family: str = "webhook", *, text: bool = False) -> webhooks.Hmac:
+    """The HMAC of the specification, with one family of header names; `text`: the secret is used as it is."""
     return webhooks.Hmac(
         signature=f"{family}-signature",
         prefix="v1,",
@@ -19,8 +19,8 @@ def proof(family: str = "webhook") -> webhooks.Hmac:
         signed="{id}.{ts}.{body}",
         id=f"{family}-id",
         timestamp=webhooks.Timestamp(f"{family}-timestamp"),
-        key="base64",
-        key_prefix="whsec_",
+        key="text" if text else "base64",
+        key_prefix="" if text else "whsec_",
     )
 
 
@@ -67,7 +67,15 @@ SCHEMES = (
     follower("resend", "Resend", "resend.com/docs (memory)", svix=True),
     follower("clerk", "Clerk", "clerk.com/docs (memory)", svix=True),
     follower("incident-io", "incident.io", "api-docs.incident.io (memory)", svix=True),
-    follower("openai", "OpenAI", "platform.openai.com/docs (memory)"),
+    webhooks.Scheme(
+        name="openai",
+        title="OpenAI",
+        proof=(HMAC, proof(text=True)),
+        delivery_id="webhook-id",
+        event_type="json:type",
+        secret=f"{SECRET}; one without the prefix is used as it is",
+        source="openai 3 for Python",
+    ),
     follower("replicate", "Replicate", "replicate.com/docs (memory)"),
     follower("lithic", "Lithic", "docs.lithic.com (memory)"),
     follower("render", "Render", "render.com/docs (memory)"),

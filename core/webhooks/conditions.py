@@ -13,15 +13,23 @@ class Condition:
     """Values at places, each of which must match a pattern whole; what is not there is an empty text."""
 
     parts: tuple[tuple[Reader, re.Pattern[str]], ...] = ()
+    absent: tuple[Reader, ...] = ()
 
     @classmethod
     def of(cls, when: Mapping[str, str]) -> "Condition":
         """Compile what an author declared. Raises `ConfigurationError`."""
         try:
-            return cls(tuple((reader(place), re.compile(pattern)) for place, pattern in when.items()))
+            parts = tuple((reader(place), re.compile(pattern)) for place, pattern in when.items() if pattern)
         except re.error as error:
             raise ConfigurationError(f"a pattern of a webhook scheme does not compile: {error}.") from None
+        return cls(parts, tuple(reader(place) for place, pattern in when.items() if not pattern))
 
     def holds(self, delivery: Delivery) -> bool:
         """Do all match? Raises `RefusedError` for a value that is there twice."""
-        return all(pattern.fullmatch(read(delivery) or "") is not None for read, pattern in self.parts)
+        for read in self.absent:
+            if read(delivery):
+                return False
+        for read, pattern in self.parts:  # noqa: SIM110 - this runs for every delivery, and a generator costs as much
+            if pattern.fullmatch(read(delivery) or "") is None:
+                return False
+        return True

@@ -1,7 +1,7 @@
 """One webhook request as it arrived, and where in it a value stands.
 
-A place is a short text: `X-Signature` (a header), `query:name`, `form:name`, `json:path.to.value`. Nothing here trusts
-the sender: what is there twice is refused, because two readers could choose differently.
+A place is a short text: `X-Signature` (a header), `query:name`, `form:name`, `json:path.to.value`, `body`.
+Nothing here trusts the sender: what is there twice is refused, because two readers could choose differently.
 """
 
 import re
@@ -69,7 +69,7 @@ class Delivery:
         method: str = "POST",
         url: str = "",
     ) -> None:
-        pairs: list[tuple[Any, Any]] = list(headers)
+        pairs: Any = headers if isinstance(headers, list | tuple) else list(headers)
         self._headers: dict[Any, Any] = {name.lower(): value for name, value in pairs}
         self._raw = bool(pairs) and isinstance(pairs[0][0], bytes)
         self._twice = _repeated(pairs) if len(self._headers) < len(pairs) else _NONE
@@ -80,13 +80,18 @@ class Delivery:
         self._form: list[tuple[str, str]] | None = None
         self._query: list[tuple[str, str]] | None = None
 
+    @property
+    def repeats(self) -> bool:
+        """Is any header there more than once?"""
+        return bool(self._twice)
+
     def header(self, name: str) -> str | None:
         """The value of a header, whose name is given in lower case. Raises `RefusedError` when it is there twice."""
         wanted: Any = name.encode() if self._raw else name
         if self._twice and wanted in self._twice:
             raise RefusedError(Refused.AMBIGUOUS, f"the header {name} is there more than once")
         value = self._headers.get(wanted)
-        return value.decode("latin-1") if isinstance(value, bytes) else value
+        return value.decode("latin-1") if self._raw and value is not None else value
 
     @property
     def headers(self) -> dict[str, str]:
@@ -134,7 +139,7 @@ class Delivery:
         return self._query
 
 
-def _repeated(pairs: list[tuple[Any, Any]]) -> frozenset[Any]:
+def _repeated(pairs: Any) -> frozenset[Any]:
     names = [name.lower() for name, _ in pairs]
     return frozenset(name for name in names if names.count(name) > 1)
 
@@ -170,6 +175,8 @@ def reader(place: str) -> Reader:
     """What reads the text at a place; `None` when nothing is there. Raises `ConfigurationError` for no such place."""
     kind, name = _split(place)
     match kind:
+        case "body":
+            return lambda delivery: delivery.body.decode("utf-8", "surrogateescape") or None
         case "header":
             lower = name.lower()
             return lambda delivery: delivery.header(lower)
@@ -196,6 +203,8 @@ def lister(place: str) -> Callable[[Delivery], list[str]]:
 
 
 def _split(place: str) -> tuple[str, str]:
+    if place == "body":
+        return "body", "body"
     kind, colon, name = place.partition(":")
     if not colon:
         kind, name = "header", place

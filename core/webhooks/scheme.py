@@ -32,6 +32,8 @@ class Scheme:
     _ids: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
     _types: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
     _headers: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
+    conditional: bool = field(default=False, init=False, repr=False, compare=False)
+    _elsewhere: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -46,11 +48,14 @@ class Scheme:
         # What stands in the body is found once; fields of a form and headers may be there twice.
         twice = [place for place in (*ids, *types) if not place.startswith("json:")]
         object.__setattr__(self, "_headers", tuple(map(reader, twice)))
+        object.__setattr__(self, "conditional", any(getattr(each, "when", None) for each in proofs))
+        object.__setattr__(self, "_elsewhere", any(":" in place for place in twice))
 
     def check_names(self, delivery: Delivery) -> None:
         """Raise `RefusedError` when a header that names the delivery or its type is there twice."""
-        for read in self._headers:
-            read(delivery)
+        if delivery.repeats or self._elsewhere:
+            for read in self._headers:
+                read(delivery)
 
     def first_id(self, delivery: Delivery) -> tuple[str | None, str | None]:
         """The place of the delivery's id, and the id."""

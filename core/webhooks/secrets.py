@@ -6,6 +6,7 @@ key as the provider shows it.
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from clew.core.fields import as_object, as_text
 from clew.core.secret import Secret
 from clew.core.webhooks.delivery import Refused, RefusedError
 
-KeyEncoding = Literal["text", "base64", "base64url", "hex"]
+KeyEncoding = Literal["text", "base64", "base64url", "hex", "md5", "sha1", "sha256", "sha512"]
+"""How a secret becomes the bytes of a key; the name of a hash: the key is the hash of the secret."""
+_KEY_HASHES = ("md5", "sha1", "sha256", "sha512")
 PUBLIC = ("-----BEGIN", "whpk_")
 """How public keys begin. As the key of an HMAC they would let everybody sign."""
 
@@ -34,7 +37,7 @@ def sort(secrets: Iterable[Secret]) -> Given:
     """Tell settings from secrets; empty entries count for nothing."""
     texts: list[str] = []
     settings: dict[str, str] = {}
-    for each in secrets:
+    for each in secrets:  # this runs for every delivery
         text = each.reveal()
         found = _settings(text) if "{" in text and text.lstrip()[:1] == "{" else None
         if found is not None:
@@ -73,6 +76,8 @@ def decoded_key(text: str, encoding: KeyEncoding) -> bytes:
                 key = bytes.fromhex(text.strip())
             case "base64url":
                 key = unpadded(text.strip().rstrip("="))
+            case "md5" | "sha1" | "sha256" | "sha512":
+                key = hashlib.new(encoding, text.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
             case _:
                 bare = text.strip().rstrip("=")
                 key = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
@@ -98,7 +103,8 @@ def unpadded(text: str) -> bytes:
     return found
 
 
-Encoding = Literal["hex", "base64", "base64url"]
+Encoding = Literal["hex", "base64", "base64url", "base64_unpadded", "base64url_padded", "base64_hex"]
+_ENCODINGS = ("hex", "base64", "base64url", "base64_unpadded", "base64url_padded", "base64_hex")
 
 
 def encoded(content: bytes, encoding: Encoding) -> str:
@@ -107,7 +113,12 @@ def encoded(content: bytes, encoding: Encoding) -> str:
         return content.hex()
     if encoding == "base64":
         return binascii.b2a_base64(content, newline=False).decode()
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    if encoding == "base64_unpadded":
+        return base64.b64encode(content).rstrip(b"=").decode()
+    if encoding == "base64_hex":
+        return base64.b64encode(content.hex().encode()).decode()
+    url = base64.urlsafe_b64encode(content)
+    return (url if encoding == "base64url_padded" else url.rstrip(b"=")).decode()
 
 
 def decoded(text: str, encoding: Encoding) -> bytes:
@@ -118,6 +129,10 @@ def decoded(text: str, encoding: Encoding) -> bytes:
         if encoding == "base64":
             found = base64.b64decode(text, validate=True)
             return found if base64.b64encode(found) == text.encode() else _no()
+        if encoding in ("base64_unpadded", "base64_hex"):
+            found = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+            found = found if encoding == "base64_unpadded" else bytes.fromhex(found.decode("ascii"))
+            return found if encoded(found, encoding) == text else _no()
         return unpadded(text.rstrip("="))
     except ValueError:
         raise RefusedError(Refused.MALFORMED, f"the signature is not {encoding}") from None
@@ -129,10 +144,11 @@ def _no() -> bytes:
 
 def check_encodings(key: str, encoding: str) -> None:
     """Raise `ConfigurationError` when an author names an encoding that there is not."""
-    if key not in ("text", "base64", "base64url", "hex"):
-        raise ConfigurationError(f"a key has no encoding {key!r}; use text, base64, base64url or hex.")
-    if encoding not in ("hex", "base64", "base64url"):
-        raise ConfigurationError(f"a signature has no encoding {encoding!r}; use hex, base64 or base64url.")
+    if key not in ("text", "base64", "base64url", "hex", *_KEY_HASHES):
+        names = ", ".join(("text", "base64", "base64url", "hex", *_KEY_HASHES))
+        raise ConfigurationError(f"a key has no encoding {key!r}; use {names}.")
+    if encoding not in _ENCODINGS:
+        raise ConfigurationError(f"a signature has no encoding {encoding!r}; use {', '.join(_ENCODINGS)}.")
 
 
 remembered = lru_cache(maxsize=256)

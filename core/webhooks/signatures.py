@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from binascii import b2a_base64, hexlify
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -30,7 +31,8 @@ from clew.core.webhooks.urls import UrlForm, forms
 Hash = Literal["md5", "sha1", "sha256", "sha384", "sha512"]
 _HASHES = ("md5", "sha1", "sha256", "sha384", "sha512")
 _MOST_SIGNATURES = 50
-_BODIES = frozenset({"body", "sha256", "sha256_base64", "md5", "crc32", "sorted_form"})
+_BODIES = ("body", "sha", "md5", "crc32", "sorted_form", "sorted_json")
+"""How pieces of a template begin that change with the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class _Signed:
 
     signature: str = ""
     prefix: str = ""
+    suffix: str = ""
     separator: str = ""
     encoding: Encoding = "hex"
     signed: str = "{body}"
@@ -76,6 +79,8 @@ class _Signed:
     _signature: Reader = field(default=lambda delivery: None, init=False, repr=False, compare=False)
     _id: Reader | None = field(default=None, init=False, repr=False, compare=False)
     _bare: bool = field(default=False, init=False, repr=False, compare=False)
+    _one_url: bool = field(default=False, init=False, repr=False, compare=False)
+    _address: bool = field(default=False, init=False, repr=False, compare=False)
     _condition: Condition = field(default_factory=Condition, init=False, repr=False, compare=False)
 
     def _compile(self) -> None:
@@ -91,6 +96,8 @@ class _Signed:
             ("_signature", reader(self.signature)),
             ("_id", reader(self.id) if self.id else None),
             ("_bare", self.signed == "{body}"),
+            ("_address", "url" in template.uses),
+            ("_one_url", "url" not in template.uses or self.urls == ("exact",)),
             ("_condition", Condition.of(self.when)),
         ):
             object.__setattr__(self, name, value)
@@ -98,7 +105,7 @@ class _Signed:
     @property
     def covers_body(self) -> bool:
         """Does the proof fail when a byte of the body changes?"""
-        return self.body_hash is not None or bool(self._template.uses & _BODIES)
+        return self.body_hash is not None or any(each.startswith(_BODIES) for each in self._template.uses)
 
     @property
     def replayable_for(self) -> float | None:
@@ -116,7 +123,10 @@ class _Signed:
         if text is None:
             raise RefusedError(Refused.NO_SIGNATURE, f"there is no {self.signature}")
         found = items(text, self.separator, self.prefix)
-        if not found or "" in found:
+        if self.suffix:
+            found = [each.removesuffix(self.suffix) for each in found if each.endswith(self.suffix)]
+        found = [each for each in found if each]
+        if not found:
             begins = f" that begins with {self.prefix}" if self.prefix else ""
             raise RefusedError(Refused.NO_SIGNATURE, f"{self.signature} holds no signature{begins}")
         if len(found) > _MOST_SIGNATURES:
@@ -130,10 +140,15 @@ class _Signed:
         found = "" if self._id is None else self._id(delivery)
         if found is None:
             raise RefusedError(Refused.MALFORMED, f"there is no {self.id}, which is signed")
-        if self._template.is_simple:
-            return [self._template.join(delivery.body, to_bytes(timestamp), to_bytes(found))]
-        filling = Filling(delivery, delivery.url, timestamp, found, secret, given.settings)
-        if "url" not in self._template.uses:
+        if self._address and not delivery.url:
+            raise RefusedError(Refused.MALFORMED, "the public URL is not known, and it is signed")
+        if self._template.is_simple and self._one_url:
+            known = (delivery.body, to_bytes(timestamp), to_bytes(found))
+            if self._address:
+                return [self._template.join(*known, to_bytes(delivery.url), to_bytes(delivery.method.upper()))]
+            return [self._template.join(*known, b"", delivery.method.upper().encode())]
+        filling = Filling(delivery, delivery.url, timestamp, found, secret, given.settings, self.signature)
+        if self._one_url:
             return [self._template.fill(filling)]
         contents: list[bytes] = []
         for url in forms(delivery.url, self.urls):
@@ -159,8 +174,9 @@ class _Signed:
 class Hmac(_Signed):
     """An HMAC with a shared secret over a template.
 
-    `signature` is the place of it; there it stands after `prefix`, in a list divided by `separator`. `key` says how the
-    secret is shown (`text`, `base64`, `base64url`, `hex`), after `key_prefix` if it has that. `any_case` accepts hex in
+    `signature` is the place of it; there it stands between `prefix` and `suffix`, in a list divided by `separator`.
+    `key` says how the secret is shown (`text`, `base64`, `base64url`, `hex`; the name of a hash: the key is the hash of
+    it), after `key_prefix` if it has that. `any_case` accepts hex in
     capitals. `keyed=False` is a plain hash of a template that holds `{secret}`. `urls` are the ways in which the sender
     may have written `{url}`: `exact`, `ports` (with and without the standard port), `decoded` (HubSpot's), `no_query`.
     """
@@ -170,9 +186,15 @@ class Hmac(_Signed):
     key_prefix: str = ""
     any_case: bool = False
     keyed: bool = True
+    _size: int = field(default=0, init=False, repr=False, compare=False)
+    _per_secret: bool = field(default=False, init=False, repr=False, compare=False)
+    _unchecked: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._compile()
+        object.__setattr__(self, "_size", len(self.prefix))
+        object.__setattr__(self, "_per_secret", "secret" in self._template.uses)
+        object.__setattr__(self, "_unchecked", self.timestamp is None and self.body_hash is None)
         _check_hash(self.hash)
         check_encodings(self.key, self.encoding)
         if not self.keyed and "secret" not in self._template.uses:
@@ -181,24 +203,29 @@ class Hmac(_Signed):
     def prove(self, attempt: Attempt) -> Proven:
         """Try every secret with every signature, in constant time each. Raises `RefusedError`."""
         delivery = attempt.delivery
-        texts = attempt.texts()
-        given = self.signatures(delivery)
+        texts = attempt.given.texts or attempt.texts()
+        found = self._signature(delivery)
+        plain = not (self.separator or self.suffix or self.any_case)
+        if plain and found is not None and len(found) > self._size and found.startswith(self.prefix):
+            candidates = [to_bytes(found[self._size :])]
+        else:
+            candidates = [to_bytes(each) for each in self.signatures(delivery)]
+            if self.any_case:
+                candidates = [each.lower() for each in candidates]
         timestamp = "" if self.timestamp is None else self.timestamp.read(delivery)
-        candidates = [to_bytes(each) for each in given]
-        if self.any_case:
-            candidates = [each.lower() for each in candidates]
         number = self._matching(attempt, texts, timestamp, candidates)
-        return Proven(number, self._checked(attempt, timestamp))
+        return Proven(number, None if self._unchecked else self._checked(attempt, timestamp))
 
     def _matching(self, attempt: Attempt, texts: tuple[str, ...], timestamp: str, candidates: list[bytes]) -> int:
         wrong: RefusedError | None = None
+        same = None if self._per_secret else self.contents(attempt.delivery, timestamp, attempt.given)
         for number, text in enumerate(texts):
             try:
                 secret = shared_key(text, self.key, self.key_prefix)
             except RefusedError as error:
                 wrong = error
                 continue
-            for content in self.contents(attempt.delivery, timestamp, attempt.given, secret):
+            for content in same or self.contents(attempt.delivery, timestamp, attempt.given, secret):
                 expected = self._signature_of(secret, content)
                 if True in [hmac.compare_digest(expected, each) for each in candidates]:
                     return number
@@ -206,7 +233,9 @@ class Hmac(_Signed):
 
     def _signature_of(self, secret: bytes, content: bytes) -> bytes:
         raw = hmac.digest(secret, content, self.hash) if self.keyed else hashlib.new(self.hash, content).digest()
-        return encoded(raw, self.encoding).encode()
+        if self.encoding == "hex":
+            return hexlify(raw)
+        return b2a_base64(raw, newline=False) if self.encoding == "base64" else encoded(raw, self.encoding).encode()
 
     def sign(self, delivery: Delivery, secret: str, timestamp: str, settings: Mapping[str, str]) -> str:
         """The text of the signature that a sender would put at the place, for tests and `clew webhooks send`."""

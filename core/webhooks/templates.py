@@ -5,7 +5,11 @@
     {host} {path}     of that URL                       {query}        of that URL, {target} path and query
     {secret}          the secret (for plain hashes)     {setting:name} what the operator configured beside the secret
     {sorted_form}     the fields of a form, sorted by name, each name followed by its value
-    {sha256} {sha256_base64} {md5} {crc32}              of the body (crc32 in decimal digits)
+    {sorted_form:&}                                     the same as name=value pairs with & between them; a third part
+                                                        names fields that are left out: {sorted_form:&:sign_type}
+    {sorted_query:&} {sorted_json:&}                    of the URL's query, of a JSON object without objects in it
+    {sorted:query:a|query:b|secret}                     these parts, sorted as texts, with nothing between them
+    {body_base64} {sha256} {sha256_base64} {crc32}      of the body (crc32 in decimal digits); md5, sha1, sha384, sha512
     {header:X-Name} {query:name} {form:name} {json:path} {json?:path}   a value; with `?` it may be missing
     {line:json:path} {line?:json:path}                  its last key, a line break, the value, a line break
 
@@ -16,11 +20,12 @@ import base64
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from clew.core.errors import ConfigurationError
+from clew.core.fields import as_object, as_text
 from clew.core.webhooks.delivery import Delivery, Refused, RefusedError, reader, to_bytes
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -36,6 +41,7 @@ class Filling:
     id: str = ""
     secret: bytes = b""
     settings: Mapping[str, str] | None = None
+    signature: str = ""
 
 
 Piece = Callable[[Filling], bytes]
@@ -60,11 +66,11 @@ class Template:
                 raise ConfigurationError(f"the template {text!r} has a single brace; write {{{{ or }}}}.")
             else:
                 self._pieces.append(_piece(name))
-                uses.append(name)
+                uses += name.partition(":")[2].split("|") if name.startswith("sorted:") else [name]
         self._literal(text[end:])
         self.uses = frozenset(uses)
         # Most templates hold nothing but these; a plan of positions saves a call for each part.
-        places = {_PLAIN[name]: number for number, name in enumerate(("body", "ts", "id"))}
+        places = {_PLAIN[name]: number for number, name in enumerate(("body", "ts", "id", "url", "method"))}
         plan: list[Any] = [part if isinstance(part, bytes) else places.get(part) for part in self._pieces]
         self._plan: list[Any] | None = None if None in plan else plan
 
@@ -77,10 +83,9 @@ class Template:
         """Is `join` enough?"""
         return self._plan is not None
 
-    def join(self, body: bytes, ts: bytes, id: bytes) -> bytes:
-        """The bytes that were signed, by a simple template."""
+    def join(self, *values: bytes) -> bytes:
+        """The bytes that were signed, by a simple template: of body, ts, id, url, method, as they are in that order."""
         assert self._plan is not None
-        values = (body, ts, id)
         parts: list[bytes] = [values[part] if part.__class__ is int else part for part in self._plan]
         return b"".join(parts)
 
@@ -98,6 +103,11 @@ def _piece(name: str) -> Piece:
         raise ConfigurationError(f"a template has no {{{name}}}; there are {', '.join(sorted(_PLAIN))}.")
     if kind == "setting":
         return _setting(rest)
+    if kind in _PAIRS:
+        return _sorted_pairs(kind, rest)
+    if kind == "sorted":
+        parts = [_piece(each) for each in rest.split("|")]
+        return lambda filling: b"".join(sorted(part(filling) for part in parts))
     line, optional = kind.startswith("line"), kind.endswith("?")
     place = rest if line else f"{kind.removesuffix('?')}:{rest}"
     read = reader(place)
@@ -136,6 +146,49 @@ def _sorted_form(filling: Filling) -> bytes:
     return b"".join([to_bytes(name + value) for name, value in sorted(set(delivery.form))])
 
 
+_PAIRS: Mapping[str, Callable[[Delivery], Sequence[tuple[str, str]]]] = {
+    "sorted_form": lambda delivery: delivery.form if delivery.is_form else _no_pairs("form"),
+    "sorted_query": lambda delivery: delivery.query,
+    "sorted_json": lambda delivery: _members(delivery.json),
+}
+
+
+def _sorted_pairs(kind: str, rest: str) -> Piece:
+    """`JOIN` or `JOIN:name,name`: pairs sorted by name, without the signature itself and those names."""
+    between, _, names = rest.partition(":")
+    left_out = frozenset(filter(None, names.split(",")))
+    pairs, place = _PAIRS[kind], kind.removeprefix("sorted_")
+
+    def value(filling: Filling) -> bytes:
+        own, _, name = filling.signature.partition(":")
+        gone = left_out | {name} if own == place else left_out
+        listed = sorted(pair for pair in pairs(filling.delivery) if pair[0] not in gone)
+        return to_bytes(between.join(f"{name}={value}" for name, value in listed))
+
+    return value
+
+
+def _members(data: Any) -> list[tuple[str, str]]:
+    found = as_object(data)
+    if found is None or any(isinstance(value, dict | list) for value in found.values()):
+        _no_pairs("flat JSON object")
+    return [(name, as_text(value)) for name, value in (found or {}).items() if value is not None]
+
+
+def _no_pairs(what: str) -> NoReturn:
+    raise RefusedError(Refused.MALFORMED, f"the body is no {what}, which is what was signed")
+
+
+def _hashed(name: str) -> tuple[Piece, Piece]:
+    def raw(filling: Filling) -> bytes:
+        return hashlib.new(name, filling.delivery.body, usedforsecurity=False).digest()
+
+    return lambda filling: raw(filling).hex().encode(), lambda filling: base64.b64encode(raw(filling))
+
+
+_HASHES = {name: _hashed(name) for name in ("md5", "sha1", "sha256", "sha384", "sha512")}
+
+
 def _host(filling: Filling) -> bytes:
     return filling.delivery.parts.netloc.encode("utf-8", "surrogatepass")
 
@@ -157,8 +210,8 @@ _PLAIN: Mapping[str, Piece] = {
     "target": _target,
     "secret": lambda filling: filling.secret,
     "sorted_form": _sorted_form,
-    "sha256": lambda filling: hashlib.sha256(filling.delivery.body).hexdigest().encode(),
-    "sha256_base64": lambda filling: base64.b64encode(hashlib.sha256(filling.delivery.body).digest()),
-    "md5": lambda filling: hashlib.md5(filling.delivery.body, usedforsecurity=False).hexdigest().encode(),
+    "body_base64": lambda filling: base64.b64encode(filling.delivery.body),
+    **{name: pieces[0] for name, pieces in _HASHES.items()},
+    **{f"{name}_base64": pieces[1] for name, pieces in _HASHES.items()},
     "crc32": lambda filling: str(zlib.crc32(filling.delivery.body)).encode(),
 }

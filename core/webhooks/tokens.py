@@ -42,7 +42,8 @@ class Jwt:
     a pattern. `audience`: `setting` wants the configured one, `url` the configured one or else the URL of the delivery,
     `any` looks at none. `claims` maps claims to patterns; `{name}` in a pattern is the setting of that name, quoted,
     and a claim whose pattern's setting is not configured is not looked at. `body_hash` is the claim that holds the hash
-    of the body, `query_hash` the one that holds Atlassian's hash of the request. `max_age` is in seconds since `iat`.
+    of the body, `url_hash` the one that holds the SHA-256 of the URL (then an empty body needs no hash), `query_hash`
+    the one that holds Atlassian's hash of the request. `max_age` is in seconds since `iat`.
     A secret that is no key names the audience or, with an @, the setting `email`. `pins` are settings that must be
     configured when the keys are the provider's published ones, with which it signs for others as well. `named=False`:
     only settings name the audience, because the secrets are those of another way beside this one.
@@ -58,6 +59,7 @@ class Jwt:
     require: tuple[str, ...] = ("exp",)
     body_hash: str = ""
     body_hash_encoding: Encoding = "hex"
+    url_hash: str = ""
     query_hash: str = ""
     max_age: float | None = None
     pins: tuple[str, ...] = ()
@@ -193,7 +195,12 @@ class Jwt:
             values = [as_text(claims[each]) for each in claim.split("|") if each in claims]
             if not any(re.fullmatch(_compile(pattern, settings), each) for each in values):
                 raise RefusedError(Refused.CLAIM, f"the token's {claim} is not the expected one")
-        if self.body_hash:
+        if self.url_hash:
+            found = hashlib.sha256(attempt.delivery.url.encode("utf-8", "surrogatepass")).hexdigest()
+            if not hmac.compare_digest(str(claims.get(self.url_hash, "")).encode("utf-8", "replace"), found.encode()):
+                raise RefusedError(Refused.CLAIM, f"the token's {self.url_hash} is of another URL")
+        empty = self.url_hash and not attempt.delivery.body and self.body_hash not in claims
+        if self.body_hash and not empty:
             found = encoded(hashlib.sha256(attempt.delivery.body).digest(), self.body_hash_encoding)
             if not hmac.compare_digest(str(claims.get(self.body_hash, "")).encode("utf-8", "replace"), found.encode()):
                 raise RefusedError(Refused.BODY_CHANGED, "the body is not the one whose hash was signed")

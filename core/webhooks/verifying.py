@@ -54,11 +54,15 @@ def _chosen(scheme: Scheme | Sequence[Scheme], delivery: Delivery) -> Scheme:
 
 
 def _verified(scheme: Scheme, attempt: Attempt) -> Event:
-    if len(scheme.proofs) == 1:
-        proof = scheme.proofs[0]
-        return _event(scheme, proof, proof.prove(attempt), attempt.delivery)
+    proofs = scheme.proofs
+    if len(proofs) == 1:
+        proven = proofs[0].prove(attempt)
+        if scheme.conditional and not proofs[0].applies(attempt.delivery):
+            raise RefusedError(Refused.NO_SIGNATURE, "there is no signature of a kind that this scheme knows")
+        scheme.check_names(attempt.delivery)
+        return Event(scheme, proofs[0], proven, attempt.delivery, SEAL)
     first: RefusedError | None = None
-    for proof in scheme.proofs:
+    for proof in proofs:
         if not proof.applies(attempt.delivery):
             continue
         try:

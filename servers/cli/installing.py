@@ -13,21 +13,18 @@ from clew.servers.cli.start import begin, check_name, stored_name
 from clew.servers.hosts import catalog, documents, entries, files
 from clew.servers.hosts.catalog import Host
 from clew.servers.hosts.entries import Launch
-from clew.servers.store import tenant_here
 
 Row = dict[str, Any]
 
 
 def install(arguments: Namespace) -> int:
     """Write entries, print them, or check what is there; without names list the hosts."""
-    settings = begin(tenant=arguments.tenant)
+    begin(tenant=arguments.tenant)
     if not arguments.names and not arguments.all_detected:
         return _list(arguments)
     hosts, names = _hosts(arguments)
     if not names and not arguments.check:
         raise ConfigurationError(f"say which connectors: clew install {hosts[0].name} github. See: clew list")
-    if names:
-        asyncio.run(tenant_here(settings))  # the server would refuse to start
     launches = _launches(arguments, names)
     if arguments.show or arguments.link:
         return _print(hosts, launches, arguments)

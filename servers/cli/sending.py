@@ -1,5 +1,7 @@
 """`clew webhooks send`: a signed sample, sent to a receiver."""
 
+import asyncio
+import contextlib
 import http.client
 import json
 import secrets
@@ -8,10 +10,16 @@ from argparse import Namespace
 from urllib.parse import urlsplit
 
 from clew.core.errors import ConfigurationError
+from clew.core.registry import discover, load
+from clew.core.secret import Secret
 from clew.core.webhooks import Delivery, Scheme
 from clew.core.webhooks.signing import sign
 from clew.servers.cli.output import emit, emit_json, talk
+from clew.servers.cli.signing import account_of
+from clew.servers.cli.start import begin
 from clew.servers.cli.verifying import read_file, read_secret_files
+from clew.servers.store import open_store
+from clew.servers.tenancy import chosen_tenant
 from clew.servers.webhook_schemes import find
 
 _SECONDS = 30.0
@@ -19,10 +27,8 @@ _SECONDS = 30.0
 
 def send_delivery(arguments: Namespace) -> int:
     """Sign with the first secret, send, print the answer; 1 unless it is a success."""
-    given = read_secret_files(arguments.secret_file)
-    if not given:
-        raise ConfigurationError("give --secret-file: without a secret nothing can be signed.")
-    scheme = find(arguments.scheme)[0]
+    given = read_secret_files(arguments.secret_file) or asyncio.run(_stored(arguments))
+    scheme = find(arguments.scheme, runs=arguments.scheme)[0]
     body = read_file(arguments.body, "--body") if arguments.body else sample(arguments.event)
     delivery = sign(
         scheme,
@@ -40,6 +46,25 @@ def send_delivery(arguments: Namespace) -> int:
         talk(f"{arguments.to} answered {status}.")
         emit(*([answer] if answer else []))
     return 0 if 200 <= status < 300 else 1
+
+
+async def _stored(arguments: Namespace) -> list[Secret]:
+    """The secrets of a connector's account, the newest first. Raises `ConfigurationError` when there are none."""
+    from clew.auth.webhook_secrets import live, place_of
+
+    missing = ConfigurationError("give --secret-file, or store a secret: clew webhooks set NAME")
+    settings = begin(tenant=arguments.tenant)
+    if arguments.scheme not in discover() or not settings.has_database():
+        raise missing
+    async with open_store(settings) as store:
+        whose = await chosen_tenant(settings, store.vault)
+        record = await store.vault.get(
+            place_of(await account_of(store, load(arguments.scheme), arguments.account, whose))
+        )
+        found = live(record) if record is not None else []
+    if not found:
+        raise missing
+    return found
 
 
 def sample(event: str) -> bytes:
@@ -69,8 +94,9 @@ def _post(url: str, delivery: Delivery) -> tuple[int, str]:
     target = (parts.path or "/") + (f"?{query}" if query else "")
     try:
         connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=_SECONDS)
-        connection.request(delivery.method, target, delivery.body, delivery.headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(100_000).decode("utf-8", "replace")
+        with contextlib.closing(connection):
+            connection.request(delivery.method, target, delivery.body, delivery.headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read(100_000).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise ConfigurationError(f"{url} does not answer: {type(error).__name__}.") from None

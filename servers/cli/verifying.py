@@ -26,7 +26,7 @@ def verify_delivery(arguments: Namespace) -> int:
         known: dict[str, Schemes] = {}
         for line in _stdin().buffer:
             if line.strip():
-                print(json.dumps(judge_line(line, known)), flush=True)
+                print(json.dumps(judge_line(line, known, arguments.scheme)), flush=True)
         return 0
     if not arguments.scheme:
         raise ConfigurationError("name the scheme, or give --batch.")
@@ -34,7 +34,7 @@ def verify_delivery(arguments: Namespace) -> int:
     body = read_file(arguments.body, "--body")
     delivery = Delivery(headers, body, method=arguments.method, url=arguments.url)
     found = verify(
-        find(arguments.scheme),
+        find(arguments.scheme, runs=arguments.scheme),
         delivery,
         read_secret_files(arguments.secret_file),
         now=read_now(arguments.now),
@@ -63,17 +63,17 @@ def described(event: Event) -> dict[str, Any]:
     }
 
 
-def judge_line(line: bytes, known: dict[str, Schemes]) -> dict[str, Any]:
-    """One line's verdict; never an exception."""
+def judge_line(line: bytes, known: dict[str, Schemes], named: str = "") -> dict[str, Any]:
+    """One line's verdict; never an exception. A line without a scheme has the `named` one."""
     try:
         document = as_object(json.loads(line.decode("utf-8-sig")))
         if document is None:
             return _invalid("the line is no JSON object")
-        name = document.get("scheme")
+        name = document.get("scheme", named or None)
         if isinstance(name, str) and name in known:
             schemes = known[name]
         else:
-            schemes = find(name)
+            schemes = find(name, runs=named)
             if isinstance(name, str):
                 known[name] = schemes
         delivery = Delivery(

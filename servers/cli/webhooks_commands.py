@@ -1,6 +1,6 @@
 """The commands of `clew webhooks`."""
 
-from clew.servers.cli.grammar import Commands, Help, Parser, add
+from clew.servers.cli.grammar import Commands, Help, Parser, account, add
 from clew.servers.cli.receiving_commands import add_receiving
 
 
@@ -46,7 +46,9 @@ def add_webhooks(commands: Commands) -> None:
         "sending:send_delivery",
         "sign a sample delivery as the provider would, and send it",
         "clew webhooks send stripe --event charge.failed --secret-file secret.txt --to http://127.0.0.1:8000/webhooks",
-        more="For trying a receiver without a tunnel. Ends with 1 when the receiver does not answer with success.",
+        "clew webhooks send acme --account work --to http://127.0.0.1:8080/webhooks/acme/work",
+        more="For trying a receiver without a tunnel. Without --secret-file a connector's stored secret signs. Ends "
+        "with 1 when the receiver does not answer with success.",
     )
     schemes = add(
         verbs, "schemes", "listing_schemes:list_schemes", "show how providers sign", "clew webhooks schemes",
@@ -54,6 +56,7 @@ def add_webhooks(commands: Commands) -> None:
     schemes.add_argument("--markdown", action="store_true", help="as the table of docs/events.md")
 
     send.add_argument("scheme", metavar="NAME", help="a connector, a named scheme, or a file that declares one")
+    account(send)
     send.add_argument("--event", metavar="TYPE", default="clew.test", help="the type of the event")
     send.add_argument("--body", metavar="FILE", help="the body instead of a sample; - is stdin")
     send.add_argument("--to", metavar="URL", required=True, help="the receiver")

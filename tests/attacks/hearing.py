@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -65,7 +65,9 @@ async def serving(routes: Sequence[Route]) -> AsyncGenerator[str]:
 
 
 @contextlib.asynccontextmanager
-async def hearing(home: Path, database: str, connector: str, provider: str) -> AsyncGenerator[Runtime]:
+async def hearing(
+    home: Path, database: str, connector: str, provider: str, *, where: Mapping[str, str] | None = None
+) -> AsyncGenerator[Runtime]:
     """The runtime, subscribed at `provider`."""
     settings = Settings(
         home=home,
@@ -81,7 +83,7 @@ async def hearing(home: Path, database: str, connector: str, provider: str) -> A
         async with open_mailroom(runtime) as mailroom:
             root: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             receiving = asyncio.create_task(serve_deliveries(mailroom, "127.0.0.1:0", root.set_result))
-            await subscribe(runtime, runtime.connectors[0], account, await root)
+            await subscribe(runtime, runtime.connectors[0], account, await root, where=where)
             yield runtime
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)

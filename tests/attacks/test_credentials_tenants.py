@@ -101,7 +101,7 @@ ORDERS: dict[str, list[list[str]]] = {
     "auth apps remove": [["acme"]],
     "list": [["--json"]],
     "show": [["acme"]],
-    "install": [["cursor", "acme", "--print"]],
+    "install": [],  # it opens no vault; the server that it writes down refuses to start
     "call": [["acme", "get_contact", "contact_id=con_000001", *A], ["acme", "get_contact", "contact_id=con_000001"]],
     "serve": [],  # test_a_server_serves_its_tenant, test_over_http_the_principal_says_whose
     "webhooks serve": [],

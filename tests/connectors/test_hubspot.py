@@ -334,7 +334,7 @@ async def test_a_contact_whose_answer_was_lost_is_looked_up_by_its_address(
 
 
 async def test_a_change_that_is_lost_is_set_again(tool: Tool, crm: respx.MockRouter, journal: Journal) -> None:
-    warned = {**ADA, "warnings": [{"category": "C", "message": "fax was trimmed", "context": {}}]}
+    warned: dict[str, Any] = {**ADA, "warnings": [{"category": "C", "message": "fax was trimmed", "context": {}}]}
     route = crm.patch(f"{OBJECTS}/contacts/101").mock(side_effect=[LOST, httpx.Response(200, json=warned)])
     told = await tool("update_contact", contact_id="101", firstname="Ada", properties={"fax": ""})
     assert told["warnings"] == ["fax was trimmed"]

@@ -17,7 +17,7 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from clew.core.errors import ConfigurationError
 
@@ -137,12 +137,17 @@ def key_of(seed: str, position: int, form: Form) -> str:
     return digest.hex() if form == "hex" else str(uuid.UUID(bytes=digest, version=4))
 
 
-def fill(body: Any, path: str, text: str, *, add: bool) -> dict[str, Any]:
+def fill(body: Any, path: str, text: str, *, add: bool) -> Any:
     """A copy of `body` with `text` at a dotted path, or with it added (`add`) to the text there; ids stay when given.
 
-    A value on the way that is JSON as text, as form fields hold it, is opened and closed again.
+    A value on the way that is JSON as text, as form fields hold it, is opened and closed again. A number in the path is
+    the place in a list, where something stands already.
     """
     head, _, rest = path.partition(".")
+    if isinstance(body, list):
+        rows: list[Any] = list(cast(list[Any], body))
+        rows[int(head)] = fill(rows[int(head)], rest, text, add=add)
+        return rows
     copy: dict[str, Any] = dict(body or {})
     present = copy.get(head)
     if rest and isinstance(present, str) and present.startswith("{"):

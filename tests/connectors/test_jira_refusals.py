@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 Calling = Any  # the fixture of conftest.py
 Tool = Callable[..., Awaitable[dict[str, Any]]]
-Refusal = Callable[..., Awaitable[CallError]]
+Refused = Callable[..., Awaitable[CallError]]
 LOST = httpx.ReadTimeout("slow")
 SEARCH, PEOPLE = "/rest/api/3/search/jql", "/rest/api/3/user/assignable/search"
 
@@ -53,7 +53,7 @@ def run(call: Calling) -> Tool:
 
 
 @pytest.fixture
-def refused(run: Tool) -> Refusal:
+def refused(run: Tool) -> Refused:
     async def refused(name: str, **arguments: Any) -> CallError:
         with pytest.raises(CallError) as caught:
             await run(name, **arguments)
@@ -74,7 +74,7 @@ def refused(run: Tool) -> Refusal:
     ],
 )
 async def test_a_refused_change_says_what_to_do(
-    refused: Refusal, api: respx.MockRouter, status: int, answer: dict[str, Any], code: Code, step: str
+    refused: Refused, api: respx.MockRouter, status: int, answer: dict[str, Any], code: Code, step: str
 ) -> None:
     api.put(ISSUE).respond(status, json=answer)
     error = await refused("update_issue", issue="ABC-1", summary="New")
@@ -92,7 +92,7 @@ async def test_a_refused_change_says_what_to_do(
     ],
 )
 async def test_a_refused_search_says_what_to_do(
-    refused: Refusal, api: respx.MockRouter, sentence: str, step: str
+    refused: Refused, api: respx.MockRouter, sentence: str, step: str
 ) -> None:
     api.get(SEARCH).respond(400, json=said(sentence))
     error = await refused("search_issues", jql="project = NOPE")
@@ -100,7 +100,7 @@ async def test_a_refused_search_says_what_to_do(
     assert step in error.next_step
 
 
-async def test_wrong_fields_are_named_as_the_tool_names_them(refused: Refusal, api: respx.MockRouter) -> None:
+async def test_wrong_fields_are_named_as_the_tool_names_them(refused: Refused, api: respx.MockRouter) -> None:
     faults = {"issuetype": "Specify a valid issue type", "duedate": "Bad", "<b>odd</b>": "left out"}
     api.post("/rest/api/3/issue").respond(400, json=said(**faults))
     error = await refused("create_issue", project="ABC", issue_type="Bgu", summary="x")
@@ -110,13 +110,13 @@ async def test_wrong_fields_are_named_as_the_tool_names_them(refused: Refusal, a
     assert error.fields == {"issuetype": "Specify a valid issue type", "duedate": "Bad"}
 
 
-async def test_what_is_no_list_of_faults_names_no_field(refused: Refusal, api: respx.MockRouter) -> None:
+async def test_what_is_no_list_of_faults_names_no_field(refused: Refused, api: respx.MockRouter) -> None:
     api.post("/rest/api/3/issue").respond(400, json=["odd"])
     error = await refused("create_issue", project="ABC", issue_type="Bug", summary="x")
     assert (error.code, error.fields) == (Code.INVALID_INPUT, {})
 
 
-async def test_points_that_are_used_up_are_not_waited_for(refused: Refusal, api: respx.MockRouter) -> None:
+async def test_points_that_are_used_up_are_not_waited_for(refused: Refused, api: respx.MockRouter) -> None:
     headers = {"RateLimit-Reason": "jira-quota-tenant-based", "Retry-After": "1847"}
     route = api.get(ISSUE).respond(429, headers=headers)
     error = await refused("get_issue", issue="ABC-1")
@@ -124,7 +124,7 @@ async def test_points_that_are_used_up_are_not_waited_for(refused: Refusal, api:
 
 
 async def test_a_grant_that_is_revoked_between_pages_ends_with_that(
-    run: Tool, refused: Refusal, api: respx.MockRouter
+    run: Tool, refused: Refused, api: respx.MockRouter
 ) -> None:
     route = api.get(SEARCH)
     gone = httpx.Response(401, json={"code": 401, "message": "Unauthorized"})
@@ -136,13 +136,13 @@ async def test_a_grant_that_is_revoked_between_pages_ends_with_that(
     assert route.call_count == 3
 
 
-async def test_an_expired_token_is_no_empty_search(refused: Refusal, api: respx.MockRouter) -> None:
+async def test_an_expired_token_is_no_empty_search(refused: Refused, api: respx.MockRouter) -> None:
     headers = {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"}
     api.get(SEARCH).respond(200, json={"issues": []}, headers=headers)
     assert (await refused("search_issues", jql="project = ABC")).code is Code.AUTH_REVOKED
 
 
-async def test_a_name_of_two_people_is_nobodys(refused: Refusal, api: respx.MockRouter) -> None:
+async def test_a_name_of_two_people_is_nobodys(refused: Refused, api: respx.MockRouter) -> None:
     route = api.get(PEOPLE).respond(json=[ADA, {"accountId": "557058:1", "displayName": "Ada Byron"}])
     error = await refused("assign_issue", issue="ABC-1", assignee="ada")
     assert (error.code, error.outcome) == (Code.INVALID_INPUT, Outcome.NOT_APPLIED)
@@ -153,7 +153,7 @@ async def test_a_name_of_two_people_is_nobodys(refused: Refusal, api: respx.Mock
 
 
 async def test_an_issue_that_another_has_changed_is_left_alone(
-    run: Tool, refused: Refusal, api: respx.MockRouter
+    run: Tool, refused: Refused, api: respx.MockRouter
 ) -> None:
     api.get(ISSUE).respond(json=issue())
     route = api.put(ISSUE).respond(204)
@@ -178,7 +178,7 @@ async def test_an_issue_that_another_has_changed_is_left_alone(
     ],
 )
 async def test_bad_arguments_never_leave(
-    refused: Refusal, api: respx.MockRouter, name: str, arguments: dict[str, Any]
+    refused: Refused, api: respx.MockRouter, name: str, arguments: dict[str, Any]
 ) -> None:
     error = await refused(name, **arguments)
     assert (error.code, error.outcome) == (Code.INVALID_INPUT, Outcome.NOT_APPLIED)
@@ -214,7 +214,7 @@ async def test_a_created_issue_is_found_by_its_mark(run: Tool, api: respx.MockRo
 
 
 async def test_an_issue_that_the_search_does_not_know_yet_is_unknown_and_not_made_again(
-    refused: Refusal, api: respx.MockRouter, journal: Journal
+    refused: Refused, api: respx.MockRouter, journal: Journal
 ) -> None:
     posted = api.post("/rest/api/3/issue").mock(side_effect=LOST)
     looked = api.get(SEARCH).respond(json={"issues": []})
@@ -228,7 +228,7 @@ async def test_an_issue_that_the_search_does_not_know_yet_is_unknown_and_not_mad
 
 @pytest.mark.parametrize("there", [True, False])
 async def test_a_comment_is_found_by_its_mark(
-    run: Tool, refused: Refusal, api: respx.MockRouter, journal: Journal, there: bool
+    run: Tool, refused: Refused, api: respx.MockRouter, journal: Journal, there: bool
 ) -> None:
     posted = api.post(f"{ISSUE}/comment").mock(side_effect=LOST)
     looked = api.get(f"{ISSUE}/comment")
@@ -252,7 +252,7 @@ async def test_a_comment_is_found_by_its_mark(
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("name", ["update_issue", "transition_issue"])
 async def test_a_change_is_found_in_the_history_by_its_mark(
-    run: Tool, refused: Refusal, api: respx.MockRouter, journal: Journal, name: str, there: bool
+    run: Tool, refused: Refused, api: respx.MockRouter, journal: Journal, name: str, there: bool
 ) -> None:
     moves = name == "transition_issue"
     changed = api.post(f"{ISSUE}/transitions") if moves else api.put(ISSUE)
@@ -287,7 +287,7 @@ async def test_an_assignment_is_made_again_and_leads_to_the_same(
 
 
 async def test_a_deletion_whose_answer_is_lost_is_done_when_the_issue_is_gone(
-    refused: Refusal, api: respx.MockRouter, journal: Journal
+    refused: Refused, api: respx.MockRouter, journal: Journal
 ) -> None:
     api.get(ISSUE).respond(json=issue())
     gone = httpx.Response(404, json=said("Issue does not exist or you do not have permission to see it."))

@@ -17,9 +17,10 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from clew.core.errors import ConfigurationError
+from clew.core.fields import as_list
 
 Form = Literal["uuid", "hex"]
 """How a key is written: `6f1c…-…` (36 characters), or 32 characters of 0-9 and a-f."""
@@ -144,10 +145,10 @@ def fill(body: Any, path: str, text: str, *, add: bool) -> Any:
     the place in a list, where something stands already.
     """
     head, _, rest = path.partition(".")
-    if isinstance(body, list):
-        rows: list[Any] = list(cast(list[Any], body))
-        rows[int(head)] = fill(rows[int(head)], rest, text, add=add)
-        return rows
+    rows = as_list(body)
+    if rows is not None:
+        place = int(head)
+        return [*rows[:place], fill(rows[place], rest, text, add=add), *rows[place + 1 :]]
     copy: dict[str, Any] = dict(body or {})
     present = copy.get(head)
     if rest and isinstance(present, str) and present.startswith("{"):

@@ -85,7 +85,7 @@ def _holds(properties: Any, marker: str) -> bool:
 async def _created(api: Api, project: str, marker: str) -> NewIssue:
     """The issue with our mark. The search index runs behind, so that it is not there yet proves nothing."""
     jql = f'project = "{project}" AND creator = currentUser() AND created >= -1d ORDER BY created DESC'
-    query = {"jql": jql, "fields": "id", "properties": PROPERTY, "maxResults": RECENT}
+    query: dict[str, str | int] = {"jql": jql, "fields": "id", "properties": PROPERTY, "maxResults": RECENT}
     found: list[Any] = await api.get("/rest/api/3/search/jql", query=query, at="issues")
     for each in found:
         if _holds(each.get("properties"), marker):

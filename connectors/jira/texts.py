@@ -1,5 +1,6 @@
 """Values of Jira's fields as a model can use them: documents as Markdown, people and choices as their names."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -44,7 +45,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return value[:_LONGEST]
     if isinstance(value, list):
-        rows = cast(list[Any], value)
+        rows = cast(Sequence[Any], value)
         return [plain(each, depth + 1) for each in rows[:_MOST]]
     if not isinstance(value, dict):
         return value

@@ -47,7 +47,8 @@ def api() -> Iterator[respx.MockRouter]:
 def run(call: Calling) -> Tool:
     async def run(name: str, **arguments: Any) -> dict[str, Any]:
         host = arguments.pop("host", None)
-        return await call(jira, name, arguments, host=host, base_url=SITE)
+        result: dict[str, Any] = await call(jira, name, arguments, host=host, base_url=SITE)
+        return result
 
     return run
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.request import getproxies
@@ -87,6 +87,7 @@ class Runtime:
     hears: frozenset[str] = frozenset()
     evidence: Evidence | None = None
     discover: bool = False
+    tools_changed: Callable[[], Awaitable[None]] | None = None
     state_key: bytes | None = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)

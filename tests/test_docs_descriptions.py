@@ -1,11 +1,16 @@
 """The pages about descriptions say what is true: every command in them is run."""
 
+import http.server
+import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
+import graphql
 import pytest
 
 from clew.servers.sandbox import Sandbox
@@ -51,3 +56,40 @@ def test_the_page_about_openapi_works_as_written(tmp_path: Path, workshop: dict[
     assert "acme_pat_sandbox" not in seen
     shown = blocks(page, "text")[0]
     assert shown in (tmp_path / "helpdesk.py").read_text()
+
+
+ISSUE = {"id": "1", "title": "Printer on fire", "state": "OPEN", "assignee": {"id": "u", "name": "ada"}}
+WORK = {"issue": ISSUE, "issues": {"nodes": [ISSUE], "pageInfo": {"hasNextPage": False, "endCursor": None}}}
+
+
+def test_the_page_about_graphql_works_as_written(tmp_path: Path, workshop: dict[str, str]) -> None:
+    page = ROOT / "docs" / "graphql.md"
+    text = blocks(page, "graphql")[0]
+    (tmp_path / "schema.graphql").write_text(text)
+    schema = graphql.build_schema(text)
+    execute: Any = vars(graphql)["graphql_sync"]
+
+    class Endpoint(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            done = execute(schema, asked["query"], WORK, variable_values=asked.get("variables"))
+            body = json.dumps(done.formatted).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        (tmp_path / "page.md").write_text(page.read_text().replace(":4000", f":{server.server_address[1]}"))
+        run_page(tmp_path / "page.md", tmp_path, workshop)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

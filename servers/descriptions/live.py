@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from clew.core.api import Api
 from clew.core.connector import Connector, Tool
 from clew.core.mapping import From
-from clew.core.pages import Page
+from clew.core.pages import GraphQLPages, Page
 from clew.core.registry import discover
 from clew.servers.descriptions.plans import Argument, Described, Offer, Plan
 from clew.servers.descriptions.shapes import Shape
@@ -34,6 +34,19 @@ def _opened(text: str, changed: float) -> Connector:
     source = read_source(text, OPTIONS)
     root = document_of(content_of(source), source.place)
     return connector_of(described(root, source, name=source.options.get("name", "")))
+
+
+def open_graphql(text: str) -> Connector:
+    """The connector of a GraphQL schema. Raises `ConfigurationError`."""
+    path = Path(text.partition("#")[0])
+    return _opened_graphql(text, path.stat().st_mtime if path.is_file() else 0.0)
+
+
+@lru_cache(maxsize=8)
+def _opened_graphql(text: str, changed: float) -> Connector:
+    from clew.servers.descriptions.graphql import OPTIONS, described_graphql
+
+    return connector_of(described_graphql(read_source(text, OPTIONS)))
 
 
 def connector_of(found: Described) -> Connector:
@@ -77,7 +90,9 @@ class Operation:
     @cached_property
     def result(self) -> Any:
         """The type of what comes back, of one item where there are pages."""
-        return None if self.plan.result is None else typed(self.plan.result)
+        shape = self.plan.result
+        found: Any = None if shape is None else typed(shape)
+        return found | None if shape is not None and shape.nullable and self.plan.method == "GRAPHQL" else found
 
     @cached_property
     def types(self) -> Mapping[str, Any]:
@@ -115,6 +130,8 @@ def kind_default(argument: Argument) -> Any:
 
 async def request(plan: Plan, into: Any, api: Api, arguments: Mapping[str, Any]) -> Any:
     """The request that a plan describes, with these arguments."""
+    if plan.method == "GRAPHQL":
+        return await _operation(plan, into, api, arguments)
     values = [arguments[each.name] for each in plan.of("path")]
     query = {each.wire: _query_value(each, arguments.get(each.name)) for each in plan.of("query")}
     headers = {each.wire: str(arguments[each.name]) for each in plan.of("header")}
@@ -130,6 +147,15 @@ async def request(plan: Plan, into: Any, api: Api, arguments: Mapping[str, Any])
         await send(plan.path, *values, **more)
         return None
     return await send(plan.path, *values, into=into, at=plan.at, **more)
+
+
+async def _operation(plan: Plan, into: Any, api: Api, arguments: Mapping[str, Any]) -> Any:
+    """The GraphQL operation of a plan, whose path is its document."""
+    variables = _body(plan, arguments)
+    if isinstance(plan.pages, GraphQLPages):
+        cursor = arguments.get("cursor")
+        return await api.graphql_page(plan.path, into=into, pages=plan.pages, variables=variables, cursor=cursor)
+    return await api.graphql(plan.path, into=into, at=plan.at, variables=variables)
 
 
 def _query_value(argument: Argument, value: Any) -> Any:

@@ -123,7 +123,7 @@ def of_operation(method: str, path: str, operation_id: str, tag: str) -> str:
     nouns = parts[:position] + parts[position + 1 :]
     while nouns and nouns[0] == verb:
         nouns = nouns[1:]
-    if slash and (not nouns or nouns[0] in _FILLERS):
+    if slash and (not nouns or nouns[0] in _FILLERS - {"and", "or"}):
         many = verb in ("list", "search")
         nouns = [*subject[:-1], *(subject[-1:] if many else map(singular, subject[-1:])), *nouns]
     if not nouns:

@@ -32,7 +32,6 @@ def test_nothing_is_overwritten_and_a_mistake_is_one_sentence(place: Place, spec
     assert "is there already" in place.run("new", "shop", "--openapi", spec, "--yes").err
     assert (place.folder / "shop.py").read_text() == "mine"
     for words, says in (
-        (("new", "other"), "--openapi SPEC"),
         (("new", "Other!", "--openapi", spec), "use lower-case letters"),
         (("new", "other", "--openapi", "nowhere.json"), "cannot be read"),
         (("new", "other", "--openapi", spec, "--tools", "nothing"), "there is no operation 'nothing'"),

@@ -121,11 +121,11 @@ async def login_client(
     )
 
 
-async def client_of(vault: Vault, record: Record, scheme: TokenScheme) -> Client:
+async def client_of(vault: Vault, record: Material, scheme: TokenScheme) -> Client:
     """The client that got a stored grant, with the secret it has today. Its `dpop_key` is the grant's."""
     client_id = record.facts.client_id or scheme.client_id or ""
     app = await vault.get(_place(record.connection.connector, record.connection.tenant))
-    source = app if app is not None and app.facts.client_id == client_id else record
+    source: Material = app if app is not None and app.facts.client_id == client_id else record
     values = {**(app.facts.variables if app else {}), **record.facts.variables}
     return _client(client_id, source, values, record.secret("dpop_key"))
 

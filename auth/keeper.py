@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from clew.auth.facts import Facts, new_generation
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What a refresh brought for the generation it replaces."""
+    """What a refresh brought for the generation it replaces. `disown` ends it at the provider: nobody wants it."""
 
     connection: Connection
     replaces: str
@@ -32,6 +32,7 @@ class Pair:
     fields: Mapping[str, Secret | None]
     obtained_at: float = field(default_factory=time.time)
     generation: str = field(default_factory=new_generation)
+    disown: Callable[[], Awaitable[None]] | None = field(default=None, repr=False)
 
 
 class Keeper:
@@ -84,7 +85,7 @@ class Keeper:
         await asyncio.gather(*saving, return_exceptions=True)
 
     async def _hold_on(self, pair: Pair, lease: Lease) -> bool:
-        saving = asyncio.create_task(self._save(pair, lease), name="clew store new credential")
+        saving = asyncio.create_task(self._settle(pair, lease), name="clew store new credential")
         self._held[pair.connection] = saving
         self._ending.add(saving)
         saving.add_done_callback(self._ended)
@@ -107,6 +108,13 @@ class Keeper:
             next_step="Ask the person who runs the server to repair its storage without stopping it, then call again.",
             retry=Retry.AFTER_HUMAN,
         )
+
+    async def _settle(self, pair: Pair, lease: Lease) -> bool:
+        """Save it, or end it when its connection was logged out meanwhile: it would live on unknown to anybody."""
+        saved = await self._save(pair, lease)
+        if not saved and pair.disown is not None and await self._vault.get(pair.connection) is None:
+            await pair.disown()
+        return saved
 
     async def _save(self, pair: Pair, lease: Lease) -> bool:
         held: Lease | None = lease

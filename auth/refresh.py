@@ -17,6 +17,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clew.auth.advice import reconnect, refused
@@ -227,7 +228,9 @@ class Refresher:
     async def _refresh(self, record: Record, lease: Lease, scheme: AnyScheme, base_url: str) -> Renewal:
         answer = await self._answer(record, lease, scheme, base_url)
         if isinstance(answer, Grant):
-            pair = Pair(record.connection, record.facts.generation, answer, _to_keep(record, answer, scheme))
+            fields = _to_keep(record, answer, scheme)
+            disown = partial(self._disown, record, answer, scheme, base_url)
+            pair = Pair(record.connection, record.facts.generation, answer, fields, disown=disown)
             stored = await self._keeper.store(record, pair, lease)
             self._afterwards(self._rests.end(record.connection))
             return Renewal.REFRESHED if stored else Renewal.STILL_VALID
@@ -235,6 +238,12 @@ class Refresher:
             return await self._dead(record, answer, lease)
         wait = await self._rests.begin(record.connection, answer)
         raise failure(record.connection, answer, record.facts.kind, wait)
+
+    async def _disown(self, record: Record, grant: Grant, scheme: AnyScheme, base_url: str) -> None:
+        from clew.auth.revocation import disown
+
+        assert self._http is not None
+        await disown(self._vault, record, grant.fields(), scheme, self._http, base_url=base_url)
 
     async def _answer(self, record: Record, lease: Lease, scheme: AnyScheme, base_url: str) -> Grant | Refusal:
         """Ask; once more when the answer was lost, for it may hold the new pair and asking again can only help.

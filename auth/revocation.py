@@ -2,31 +2,38 @@
 
 import asyncio
 import base64
+import logging
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from clew.auth.answers import Refusal, error_of, parse
-from clew.auth.clients import client_of, is_app
+from clew.auth.clients import Material, client_of, is_app
 from clew.auth.discovery import recalled
 from clew.auth.endpoints import Revocation, expand, fill
 from clew.auth.exchange import Answer, send
-from clew.auth.leases import Leases, lease_name
+from clew.auth.facts import Facts
+from clew.auth.leases import Lease, Leases, lease_name
 from clew.auth.oauth import Client, TokenRequest, token_request
 from clew.auth.schemes import OAuth2, TokenScheme
 from clew.auth.vault import Record, Summary, Vault
 from clew.core.connection import Connection
 from clew.core.credentials import Scheme
-from clew.core.errors import CallError, ConfigurationError, quote
+from clew.core.errors import CallError, ConfigurationError, TransientError, quote
 from clew.core.secret import Secret
 
 if TYPE_CHECKING:
     import httpx
 
+log = logging.getLogger(__name__)
+
 ENDPOINT_SECONDS = 10.0
-_LEASE_SECONDS, _PATIENCE_SECONDS = 30.0, 40.0
+PATIENCE_SECONDS = 40.0
+"""How long a logout waits for a refresh under way; one that is alive ends sooner."""
+_LEASE_SECONDS = 30.0
+_ROUNDS = 3
 
 Told = Literal["revoked", "gone", "impossible", "failed"]
 """What the provider was told: it has revoked it, it knew it no more, it cannot be told, or it did not take it."""
@@ -34,14 +41,16 @@ Told = Literal["revoked", "gone", "impossible", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of one connection. `why` is a sentence where the provider was not told; `siblings` are accounts whose
-    credential comes from the same grant and has ended with it; `forgotten` says whether it is gone here."""
+    """What became of one connection. `why` says what could not be revoked or forgotten; `siblings` are accounts whose
+    credential comes from the same grant and has ended with it; `forgotten` says whether it is gone here; `newer` that
+    a login made meanwhile is stored in its place and was not ended."""
 
     connection: Connection
     told: Told
     forgotten: bool
     why: str = ""
     siblings: tuple[str, ...] = ()
+    newer: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The same for `--json`."""
@@ -51,6 +60,7 @@ class Ending:
             "tenant": self.connection.tenant,
             "told": self.told,
             "forgotten": self.forgotten,
+            "newer": self.newer,
             "why": self.why or None,
             "siblings": list(self.siblings),
         }
@@ -64,36 +74,115 @@ async def log_out(
     http: "httpx.AsyncClient",
     *,
     base_url: str,
+    patience: float = PATIENCE_SECONDS,
 ) -> Ending:
     """Revoke at the provider, then forget here. While the provider may yet be told, the credential stays: once it is
-    forgotten nobody could revoke it any more."""
-    async with _alone(leases, connection):
+    forgotten nobody could revoke it any more. A refresh under way is waited for, for `patience` seconds."""
+    async with _alone(leases, connection, patience) as lease:
+        if lease is None:
+            busy = "it is being renewed by another process, and the tokens which that brings could not be revoked"
+            return Ending(connection, "failed", forgotten=False, why=busy)
         record = await vault.get(connection)
         if record is None:
             return Ending(connection, "gone", forgotten=False, why="it was not stored")
+        ending = await _end(vault, leases, lease, record, schemes=schemes, http=http, base_url=base_url)
+    if lease.taken_over and ending.told in ("revoked", "gone") and not ending.newer:
+        lost = (
+            "a process that was renewing it never finished: tokens that it may have got could not be revoked from here"
+        )
+        return replace(ending, why=lost)
+    return ending
+
+
+async def _end(
+    vault: Vault,
+    leases: Leases,
+    lease: Lease,
+    record: Record,
+    *,
+    schemes: Sequence[Scheme],
+    http: "httpx.AsyncClient",
+    base_url: str,
+) -> Ending:
+    """Tell and forget, again for a pair that a refresher stored meanwhile: it may have slept past its lease."""
+    known: list[Told] = []
+    for _ in range(_ROUNDS):
+        await leases.extend(lease, seconds=_LEASE_SECONDS)
         told, why = await _tell(vault, record, schemes, http, base_url)
+        if told == "failed":
+            return Ending(record.connection, told, forgotten=False, why=why)
+        known.append(told)
+        told = "revoked" if "revoked" in known else told
         siblings = await _siblings(vault, record, schemes) if told == "revoked" else ()
-        forgotten = told != "failed" and await vault.delete(connection)
-    return Ending(connection, told, forgotten, why, siblings)
+        newer = await _forget(vault, record)
+        if newer is None:
+            return Ending(record.connection, told, forgotten=True, why=why, siblings=siblings)
+        if newer.facts.refreshed <= record.facts.refreshed:
+            why = "a login that was made meanwhile is stored in its place and was kept"
+            return Ending(record.connection, told, forgotten=False, why=why, siblings=siblings, newer=True)
+        record = newer
+    return Ending(record.connection, "failed", forgotten=False, why="it was renewed again and again meanwhile")
+
+
+async def _forget(vault: Vault, record: Record) -> Record | None:
+    """Forget these tokens, whatever else of the record has changed; returns it when it holds other tokens now."""
+    current: Record | None = record
+    while current is not None and current.facts.generation == record.facts.generation:
+        if await vault.delete(record.connection, expect_version=current.version):
+            return None
+        current = await vault.get(record.connection)
+    return current
 
 
 @asynccontextmanager
-async def _alone(leases: Leases, connection: Connection) -> AsyncGenerator[None]:
-    """No refresh goes on meanwhile: it would bring a new pair that nobody revokes."""
-    name, give_up_at = lease_name("refresh", connection), time.monotonic() + _PATIENCE_SECONDS
+async def _alone(leases: Leases, connection: Connection, patience: float) -> AsyncGenerator[Lease | None]:
+    """No refresh goes on meanwhile: it would bring a new pair that nobody revokes. None when one does not end."""
+    name, give_up_at = lease_name("refresh", connection), time.monotonic() + patience
     lease = await leases.acquire(name, seconds=_LEASE_SECONDS)
     while lease is None and time.monotonic() < give_up_at:
         await asyncio.sleep(0.1)
-        lease = await leases.acquire(name, seconds=_LEASE_SECONDS)
+        with suppress(TransientError):  # others keep the store busy: one more reason to wait
+            lease = await leases.acquire(name, seconds=_LEASE_SECONDS)
     try:
-        yield
+        yield lease
     finally:
         if lease is not None:
             await leases.release(lease)
 
 
+@dataclass(frozen=True, slots=True)
+class _Unstored:
+    """Tokens that came too late to be stored."""
+
+    connection: Connection
+    facts: Facts
+    _secrets: Mapping[str, Secret]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(self._secrets)
+
+    def secret(self, name: str) -> Secret | None:
+        return self._secrets.get(name)
+
+
+async def disown(
+    vault: Vault,
+    record: Record,
+    secrets: Mapping[str, Secret],
+    scheme: Scheme,
+    http: "httpx.AsyncClient",
+    *,
+    base_url: str,
+) -> None:
+    """Revoke the tokens that a refresh of `record` brought after somebody had logged out; a failure goes to the log."""
+    told, why = await _tell(vault, _Unstored(record.connection, record.facts, secrets), [scheme], http, base_url)
+    if told in ("failed", "impossible"):
+        log.error("%s was logged out while it was renewed; its new tokens are not revoked: %s", record.connection, why)
+
+
 async def _tell(
-    vault: Vault, record: Record, schemes: Sequence[Scheme], http: "httpx.AsyncClient", base_url: str
+    vault: Vault, record: Material, schemes: Sequence[Scheme], http: "httpx.AsyncClient", base_url: str
 ) -> tuple[Told, str]:
     scheme = _scheme(record, schemes)
     way = revocation_of(scheme)
@@ -118,7 +207,7 @@ async def _tell(
     return told, why
 
 
-def _scheme(record: Record, schemes: Sequence[Scheme]) -> TokenScheme | None:
+def _scheme(record: Material, schemes: Sequence[Scheme]) -> TokenScheme | None:
     for scheme in schemes:
         if isinstance(scheme, TokenScheme) and scheme.kind == record.facts.kind:
             return recalled(scheme, record.facts.variables) if isinstance(scheme, OAuth2) else scheme
@@ -133,7 +222,7 @@ def revocation_of(scheme: TokenScheme | None) -> Revocation | None:
     return scheme.revocation or (Revocation(address) if address else None)
 
 
-def _tokens(record: Record, way: Revocation) -> list[tuple[Secret, str]]:
+def _tokens(record: Material, way: Revocation) -> list[tuple[Secret, str]]:
     """The tokens to revoke, the one that ends most first."""
     order = {"refresh": ("refresh_token",), "access": ("access_token",), "both": ("refresh_token", "access_token")}
     found = [(secret, name) for name in order[way.token] if (secret := record.secret(name)) is not None]

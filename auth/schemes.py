@@ -199,6 +199,7 @@ class TokenScheme:
     `client_auth` is how the client proves itself; `assertion` shapes the JWT of `private_key_jwt`. `token_parameters`
     and `token_headers` go with every token request.
     `expires_in` (seconds) is used when an answer has none; `early_seconds` before its end a token is replaced.
+    `scope_separator` stands between scopes, and is empty for a provider that knows none.
     With `dpop` tokens are bound to a key of ours (RFC 9449), with `certificate_bound` to the client's certificate,
     which API calls then show as well (RFC 8705 §3).
     """

@@ -32,7 +32,8 @@ STEPS = (
     *sealing.LATER_STEPS,
 )
 _READ = "SELECT version, fence, facts, sealed FROM vault_connections WHERE tenant = ? AND connector = ? AND account = ?"
-_DELETE = "DELETE FROM vault_connections WHERE tenant = ? AND connector = ? AND account = ?"
+_DELETE = """DELETE FROM vault_connections
+    WHERE tenant = ? AND connector = ? AND account = ? AND version = COALESCE(?, version)"""
 _WRITE = """INSERT INTO vault_connections
     (tenant, connector, account, version, fence, facts, sealed, created_at, updated_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, connector, account) DO UPDATE SET
@@ -210,9 +211,9 @@ class Vault:
         kept = {name: secret for name, secret in merged.items() if secret is not None}
         return await self.put(record.connection, kept, facts, expect_version=record.version, fence=fence)
 
-    async def delete(self, connection: Connection) -> bool:
-        """Remove a record; False when there was none."""
-        return bool(await self._database.execute(_DELETE, *_key(connection)))
+    async def delete(self, connection: Connection, *, expect_version: int | None = None) -> bool:
+        """Remove a record, with `expect_version` only while it has that version; False when there was none."""
+        return bool(await self._database.execute(_DELETE, *_key(connection), expect_version))
 
     async def tenants(self) -> builtins.list[str]:
         """The tenants that have anything stored; needs no key."""

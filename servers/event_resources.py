@@ -14,7 +14,7 @@ from typing import Any
 
 from mcp import MCPError, types
 from mcp.server.context import ServerRequestContext
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
 
 from clew.core.errors import ClewError
 from clew.core.inbox import Inbox, StoredEvent
@@ -39,17 +39,23 @@ class EventResources:
         self._listener = ListenHandler(self._bus)
         self._subscribed: dict[str, list[Any]] = {}
         self._watching: asyncio.Task[None] | None = None
+        self._stale = False
 
     @property
     def handlers(self) -> Mapping[str, Any]:
-        """What a low-level server is built with; nothing when no served account receives events."""
+        """What a low-level server is built with; without events only changes of the tools can be heard."""
         if not self._names:
-            return {}
+            return {"on_subscriptions_listen": self._listen}
         return {
             "on_subscribe_resource": self._subscribe,
             "on_unsubscribe_resource": self._unsubscribe,
             "on_subscriptions_listen": self._listen,
         }
+
+    async def tools_changed(self) -> None:
+        """Tell those who listen, and whoever begins to later, that the tools are not those that were listed first."""
+        self._stale = True
+        await self._bus.publish(ToolsListChanged())
 
     def listed(self) -> list[types.Resource]:
         """A resource for each connector that receives events."""
@@ -91,8 +97,13 @@ class EventResources:
     async def _listen(
         self, context: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        self._watch()
-        return await self._listener(context, params)
+        if self._names:
+            self._watch()
+        stream = asyncio.create_task(self._listener(context, params))
+        if self._stale:
+            await asyncio.sleep(0)  # the stream listens from its first step on
+            await self._bus.publish(ToolsListChanged())
+        return await stream
 
     async def _unsubscribe(self, context: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
         sessions = self._subscribed.get(str(params.uri), [])

@@ -161,6 +161,8 @@ async def _pending(settings: Settings) -> list[Finding]:
     if not settings.has_database():
         return []
     from clew.core.approvals import open_approvals
+    from clew.core.drift import ANNOUNCED, BREAKING
+    from clew.core.drift_log import open_drift
     from clew.core.inbox import Status
     from clew.core.journal import State
     from clew.servers.store import open_events, open_store
@@ -169,7 +171,12 @@ async def _pending(settings: Settings) -> list[Finding]:
         unknown = len(await store.journal.rows(states=(State.UNKNOWN,), limit=1000))
         dead = (await (await open_events(store)).count())[Status.DEAD]
         waiting = len(await (await open_approvals(store.database, store.sealer)).list())
+        changes = await (await open_drift(store.database)).changes()
+    announced = sorted({each.connector for each in changes if each.change == ANNOUNCED})
+    broke = sorted({each.connector for each in changes if each.change in BREAKING})
     found = [
+        Finding("drift", "warning", f"{', '.join(broke)} changed what answers hold", "clew drift") if broke else None,
+        Finding("drift", "note", f"{', '.join(announced)}: an end is announced", "clew drift") if announced else None,
         Finding("writes", "warning", f"{unknown} with an unknown outcome", "clew writes --unknown")
         if unknown
         else None,

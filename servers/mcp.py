@@ -8,7 +8,8 @@ from typing import Any
 from mcp import MCPError, types
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel.server import Server
+from mcp.server.lowlevel.server import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from clew import __version__
@@ -21,10 +22,11 @@ from clew.servers import discovery
 from clew.servers.ask import Asked, McpHost
 from clew.servers.event_resources import EventResources
 from clew.servers.fields import input_schema, split
+from clew.servers.offering import Bound
 from clew.servers.origins import origin_of, tenant_of
 from clew.servers.rendering import fail, succeed
 from clew.servers.results import Spill
-from clew.servers.runtime import Bound, Runtime
+from clew.servers.runtime import Runtime
 from clew.servers.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
     schemas = {tool.name: tool.input_schema for tool in offered}
     spent: dict[str, float] = {}
     spill, events = Spill(), EventResources(runtime)
+    runtime.tools_changed = events.tools_changed
     tasks = Tasks(runtime, spill)
 
     async def list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -118,6 +121,11 @@ def build_server(runtime: Runtime) -> Server[Any]:
     security = RequestStateSecurity(keys=[runtime.state_key or os.urandom(32)])
     server.middleware.append(RequestStateBoundary(security, default_audience=runtime.name))
     return server
+
+
+def listing_options(server: Server[Any]) -> InitializationOptions:
+    """How it introduces itself where it can say that its tools changed."""
+    return server.create_initialization_options(NotificationOptions(tools_changed=True))
 
 
 async def _lacking(runtime: Runtime, tenant: str | None) -> Collection[str]:

@@ -37,7 +37,7 @@ _SIMPLE = (
 )  # fmt: skip
 VARIABLES = (
     *(f"CLEW_{name.upper()}" for name in _SIMPLE), "CLEW_CONFIG", "CLEW_CONNECTORS", "CLEW_MASTER_KEY",
-    "CLEW_PKCS11_PIN", *CONSOLE_VARIABLES,
+    "CLEW_PKCS11_PIN", "CLEW_EARLY_START", *CONSOLE_VARIABLES,
 )  # fmt: skip
 """Every environment variable that means something to us."""
 

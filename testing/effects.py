@@ -90,6 +90,8 @@ async def scopes_are_declared(subject: Subject) -> Seen:
     for scheme in subject.connector.schemes:
         if scheme.kind != "oauth2" or subject.connector.base_url.startswith("mail:"):
             continue  # a mailbox has one right for everything
+        if not getattr(scheme, "scope_separator", " "):
+            continue  # and some providers know no scopes
         base = set(getattr(scheme, "scopes", ()))
         for tool in subject.tools:
             seen.count += 1

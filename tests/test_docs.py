@@ -1,15 +1,20 @@
 """The documents say what is true: code blocks run, links lead somewhere."""
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clew import Connector
 from clew.servers.sandbox import Sandbox
+from clew.testing.judging import judge_recording
+from clew.testing.recordings import read_document
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "AGENTS.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -21,15 +26,17 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture
 def workshop(tmp_path: Path) -> dict[str, str]:
-    """An environment with `clew` on the path, a home of its own and the tutorial's file in the current folder."""
-    (tmp_path / "helpdesk.py").write_text("\n".join(blocks(ROOT / "docs/tutorial.md", "python")))
+    """An environment with `clew` on the path and a home of its own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CLEW_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     return {**environment, "PATH": path, "CLEW_HOME": str(tmp_path / "home"), "CLEW_KEY_PROVIDER": "file"}
 
 
 def test_the_tutorial_works_as_written(tmp_path: Path, workshop: dict[str, str]) -> None:
-    steps = [line for block in blocks(ROOT / "docs/tutorial.md", "console") for line in block.splitlines()]
+    page = (ROOT / "docs/tutorial.md").read_text()
+    found = re.findall(r"^```(console|python)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    steps = [line for kind, block in found for line in (block.splitlines() if kind == "console" else [block])]
+    module = tmp_path / "clew-helpdesk/src/clew_helpdesk/__init__.py"
     assert len([line for line in steps if line.startswith("$ ")]) >= 5
     with Sandbox() as sandbox:
         (tmp_path / "clew.toml").write_text(f'[connectors.helpdesk]\nbase_url = "{sandbox.url}"\n')
@@ -41,9 +48,28 @@ def test_the_tutorial_works_as_written(tmp_path: Path, workshop: dict[str, str])
                 )
                 seen = done.stdout + done.stderr
                 assert "Traceback" not in seen
+            elif line.startswith("from "):
+                module.write_text(line)
             else:
                 assert line in seen, f"{line!r} is not in what the command printed:\n{seen}"
     assert "acme_pat_sandbox" not in seen
+
+
+@pytest.mark.parametrize("page", ["errors.md", "paging.md"])
+def test_the_examples_of_the_how_to_pages_run(page: str) -> None:
+    found = blocks(ROOT / "docs" / page, "python")
+    assert found
+    for example in found:
+        exec(compile(example, page, "exec"), {"__name__": "builtins"})
+
+
+def test_the_answer_that_errors_md_shows_is_judged_as_it_says() -> None:
+    names: dict[str, Any] = {}
+    exec(blocks(ROOT / "docs/errors.md", "python")[0], names)
+    (line,) = blocks(ROOT / "docs/errors.md", "json")
+    document = json.loads(line)
+    judged = judge_recording(read_document(document), Connector("acme", "https://acme.example", errors=names["ERRORS"]))
+    assert {name: judged[name] for name in document["expect"]} == document["expect"]
 
 
 def test_the_first_example_of_the_readme_is_a_connector_in_at_most_twelve_lines() -> None:

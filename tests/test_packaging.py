@@ -52,7 +52,7 @@ def test_the_constraints_name_no_host_and_cover_every_dependency() -> None:
     text = (ROOT / "constraints.txt").read_text()
     assert "://" not in text
     assert "@" not in text
-    pinned = {line.partition("==")[0].lower() for line in text.splitlines() if "==" in line}
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in text.splitlines() if "==" in line}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {each.partition(">")[0].partition("[")[0].strip().lower() for each in project["dependencies"]}
     assert needed <= pinned

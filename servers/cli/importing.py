@@ -33,9 +33,11 @@ class Wish:
 
 def new(arguments: Namespace) -> int:
     """Write the module and say what is in it."""
-    begin(http=True)
     if not arguments.openapi:
-        raise ConfigurationError("say what to make the connector from: --openapi SPEC.")
+        from clew.servers.cli.scaffolding import scaffold
+
+        return scaffold(arguments)
+    begin(http=True)
     target = Path(arguments.output or f"{arguments.name}.py")
     wish = Wish(
         tools=_words(arguments.tools),

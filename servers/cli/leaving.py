@@ -4,14 +4,14 @@ import asyncio
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import httpx
 
 from clew.auth.advice import tenant_words
 from clew.auth.clients import is_app
 from clew.auth.leases import Leases, open_leases
-from clew.auth.revocation import Ending
+from clew.auth.revocation import Ending, Told
 from clew.auth.vault import Summary, Vault
 from clew.core.credentials import Scheme
 from clew.core.errors import ClewError, ConfigurationError
@@ -24,13 +24,18 @@ from clew.servers.tenancy import chosen_tenant
 
 
 def log_out(arguments: Namespace) -> int:
-    """End one account: 1 when the provider could not be told and may be told later."""
+    """End one account: 1 when the provider could not be told and may be told later, or a newer login is still there."""
     settings = begin(http=True, tenant=arguments.tenant)
     ending = asyncio.run(_log_out(settings, arguments.name, arguments.account))
     _tell(ending)
     if arguments.json:
         emit_json(ending.as_dict())
-    return 1 if ending.told == "failed" else 0
+    return 1 if _stays(ending) else 0
+
+
+def _stays(ending: Ending) -> bool:
+    """Is there something left that works?"""
+    return ending.told == "failed" or ending.newer
 
 
 async def _log_out(settings: Settings, name: str, account: str | None) -> Ending:
@@ -76,10 +81,20 @@ def _place(settings: Settings, known: Summary) -> tuple[Sequence[Scheme], str]:
     return connector.schemes, place.url(connector.schemes, known.connection, known.facts)
 
 
+_WORDS: Mapping[Told, str] = {
+    "revoked": "revoked",
+    "gone": "was revoked already",
+    "impossible": "forgotten, not revoked",
+    "failed": "not revoked",
+}
+
+
 def _tell(ending: Ending) -> None:
     where = ending.connection
     who = str(where)
     match ending.told:
+        case told if ending.newer:
+            talk(f"{who}: {_WORDS[told]}, but {ending.why}. Run the same command again to end that one, too.")
         case "revoked":
             talk(f"{who}: revoked at the provider and forgotten here.")
         case "gone":
@@ -91,6 +106,8 @@ def _tell(ending: Ending) -> None:
             words = ["clew", "auth", "remove", where.connector, "--account", where.account]
             again = shlex.join([*words, *tenant_words(where.tenant)])
             talk(f"To forget it nevertheless: {again}")
+    if ending.told in ("revoked", "gone") and ending.why and not ending.newer:
+        talk(f"{who}: {ending.why}.")
     if ending.siblings:
         talk(f"The same grant stands behind: {', '.join(ending.siblings)}. They have to log in again.")
 
@@ -105,7 +122,7 @@ def revoke_all(arguments: Namespace) -> int:
         table(("CONNECTOR", "ACCOUNT", "RESULT"), [_row(each) for each in endings])
     else:
         talk("No credential is stored; there is nothing to revoke.")
-    failed = [each for each in endings if each.told == "failed"]
+    failed = [each for each in endings if _stays(each)]
     if failed:
         talk(f"{len(failed)} of {len(endings)} could not be revoked and are kept. Run the same command again.")
     return 1 if failed else 0
@@ -137,9 +154,8 @@ def _agreed(chosen: Sequence[Summary], *, asked: bool) -> bool:
 
 
 def _row(ending: Ending) -> list[str | Cell]:
-    words = {"revoked": "revoked", "gone": "was revoked already", "impossible": "forgotten, not revoked"}
     first = [ending.connection.connector, ending.connection.account]
     if ending.told == "failed":
         return [*first, Cell(f"NOT revoked: {ending.why}", "red")]
-    why = f": {ending.why}" if ending.told == "impossible" else ""
-    return [*first, Cell(f"{words[ending.told]}{why}", "yellow") if why else words[ending.told]]
+    why = f": {ending.why}" if ending.why else ""
+    return [*first, Cell(f"{_WORDS[ending.told]}{why}", "yellow") if why else _WORDS[ending.told]]

@@ -119,6 +119,8 @@ def _offers(
     for method, path, operation, item in everything:
         name, tag = _name(method, path, operation, by_path=by_path, taken=taken)
         effect = effects.get(name) or effects.get(str(operation.get("operationId"))) or _effect(method, name)
+        if effect is Effect.READ and method not in ("GET", "POST"):
+            raise ConfigurationError(f"{name} is a {method}: it cannot be a read.")
         entry = Entry(name, method, path, operation, item.get("parameters"), tag, effect)
         why = _unfit(path, operation)
         if why:

@@ -6,7 +6,7 @@ Whatever comes from the description goes through `repr` or was spelled anew by `
 import builtins
 import keyword
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from clew.core.connector import Effect
@@ -276,7 +276,8 @@ def _needs_arguments(kind: type[Any]) -> bool:
 
 
 def _is_default(field: Any, value: Any) -> bool:
-    return bool(value == field.default)
+    made = field.default if field.default_factory is MISSING else field.default_factory()
+    return bool(value == made)
 
 
 def _query(argument: Argument) -> str:

@@ -28,6 +28,7 @@ import httpx
 
 from clew.auth import exchange as exchanging
 from clew.auth.authorizer import VaultAuthorizer
+from clew.auth.endpoints import Revocation
 from clew.auth.keeper import Pair, renewed
 from clew.auth.keys import LocalKeys
 from clew.auth.leases import Leases, open_leases
@@ -91,7 +92,9 @@ class Caller:
         self.database = database
         self.vault = vault
         self.refresher = refresher
-        self.scheme = OAuth2(**setting["scheme"])
+        way = setting["scheme"].get("revocation")
+        settled: dict[str, Any] = {**setting["scheme"], "revocation": Revocation(**way) if way else None}
+        self.scheme = OAuth2(**settled)
         self.http = httpx.AsyncClient(limits=httpx.Limits(max_connections=10), timeout=60)
 
     def authorizer(self, account: str) -> VaultAuthorizer:

@@ -312,3 +312,11 @@ def test_items_that_are_not_where_they_should_be_are_a_changed_contract(data: An
         items_of(CursorPages(), data)
     with pytest.raises(ContractChangedError, match="the answer should be a list"):
         items_of(LinkPages(), {"items": []})
+
+
+def test_a_size_is_not_sent_where_the_provider_takes_none() -> None:
+    assert CursorPages(size=None).first() == {}
+    pages = NumberPages(items=None, size=None)
+    assert pages.first() == {"page": "1"}
+    assert after(pages, [1], "https://api.acme.example/v1/notes?page=2") == Place({"page": "3"})
+    assert after(pages, []) is None

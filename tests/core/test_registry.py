@@ -10,7 +10,7 @@ import pytest
 from clew.core import registry
 from clew.core.connector import Connector
 from clew.core.errors import ConfigurationError
-from clew.core.registry import discover, load
+from clew.core.registry import discover, is_named, load
 
 MINE = """
 from clew import Api, Connector
@@ -124,3 +124,24 @@ def test_a_missing_file_and_a_folder_are_no_connectors(tmp_path: Path) -> None:
     (tmp_path / "folder.py").mkdir()
     with pytest.raises(ConfigurationError, match="there is no file"):
         load(str(tmp_path / "folder.py"))
+
+
+def made(where: str) -> Connector:
+    """A source as third parties bring one."""
+    if where == "broken":
+        raise ValueError("no such thing")
+    return Connector(where, "https://made.example")
+
+
+def test_a_connector_can_be_made_of_a_description(installed: list[EntryPoint], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "clew_test_source", sys.modules[__name__])
+    installed.append(EntryPoint("wish", "clew_test_source:made", registry.SOURCES))
+    installed.append(EntryPoint("gone", "clew_test_source:nothing", registry.SOURCES))
+    assert load("wish:thing").name == "thing"
+    assert not is_named("wish:thing")
+    assert not is_named("./mine.py")
+    assert is_named("github")
+    with pytest.raises(ConfigurationError, match="they are made of gone:, wish:"):
+        load("hope:thing")
+    with pytest.raises(ConfigurationError, match="what makes connectors of gone cannot be loaded"):
+        load("gone:thing")

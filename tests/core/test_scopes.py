@@ -103,7 +103,7 @@ async def test_a_person_is_shown_whose_account_a_call_will_hit() -> None:
             return True
 
     await call("delete_order", None, host=Asking(), arguments={"order": 7})
-    assert "account: shop (work), there known as ada@shop.example" in asked[0].text
+    assert "account: shop (work)\n    there known as: ada@shop.example" in asked[0].text
 
 
 def test_an_answer_for_one_identity_is_none_for_another() -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -247,3 +248,22 @@ def test_the_status_page_is_aligned_and_says_what_to_do(place: Place, acme: Sand
     for line in lines[1:3]:
         assert all(line[start - 1] == " " and line[start] != " " for start in starts)
     assert re.search(r"ready, \d+[hms].* left", ran.out)
+
+
+def test_a_login_that_is_made_during_a_logout_is_kept_and_named(place: Place, acme: Sandbox) -> None:
+    log_in(place)
+    acme.fault("slow", path="/oauth/revoke", seconds=4, when="after")
+    leaving = place.start("auth", "revoke", "--all", "--yes", "--json")
+    give_up_at = time.monotonic() + 30
+    while not acme.state.requests["POST /oauth/revoke"] and time.monotonic() < give_up_at:
+        time.sleep(0.01)
+    place.run("auth", "set", "acme", "--account", "work", stdin=acme.pat)
+    out, err = leaving.communicate(timeout=60)
+    assert leaving.returncode == 1
+    assert "1 of 1 could not be revoked and are kept" in err
+    (ending,) = json.loads(out)
+    assert (ending["told"], ending["forgotten"], ending["newer"]) == ("revoked", False, True)
+    (status,) = json.loads(place.run("auth", "status", "--json").out)
+    assert status["kind"] == "bearer"
+    ran = place.run("auth", "logout", "acme")
+    assert (ran.code, "forgotten here, but not revoked" in ran.err) == (0, True)

@@ -1,12 +1,9 @@
-"""Notion: facts of the REST API. The machine code is `code`; a page that was not shared is a 404.
+"""How Notion refuses, and what each refusal means. The machine code is `code`; a page that was not shared is a 404.
 
-Sources: @notionhq/client 5.26.0, airbyte-source-notion 3.2.0, developers.notion.com. "(memory)" marks what was not read
-again.
+Sources: @notionhq/client 5.26.0 (errors), airbyte-source-notion 3.2.0.
 """
 
-from clew import Bearer, Connector, CursorPages, ErrorMap, Limit, Rule, Version, schemes
-
-from .webhooks.work import NOTION
+from clew import ErrorMap, Rule
 
 ERRORS = ErrorMap(
     message=("message", "error_description", "error"),
@@ -31,6 +28,19 @@ ERRORS = ErrorMap(
             message="{provider} has no such endpoint in this version.",
         ),
         Rule(
+            code="conflict",
+            codes="validation_error",
+            text=r"that (?:is|has been) archived|is in trash|must unarchive",
+            message="this is in {provider}'s trash.",
+            next_step="Take it out with restore_page, or leave it.",
+        ),
+        Rule(
+            code="invalid_input",
+            codes="validation_error",
+            text="is a (?:database|page|block), not a",
+            next_step="Use the tool for that kind of object: get_page, get_database or get_data_source.",
+        ),
+        Rule(
             code="invalid_input",
             status=400,
             text="start_cursor provided is invalid",
@@ -51,38 +61,4 @@ ERRORS = ErrorMap(
         # The SDK repeats these for GET and DELETE only.
         Rule(code="transient", codes="internal_server_error service_unavailable gateway_timeout"),
     ),
-)
-
-notion = Connector(
-    "notion",
-    title="Notion",
-    base_url="https://api.notion.com/v1",
-    version=Version("2025-09-03", header="Notion-Version"),
-    auth=(
-        Bearer(help="https://www.notion.so/profile/integrations (internal integration token)"),
-        schemes.OAuth2(
-            authorize_url="https://api.notion.com/v1/oauth/authorize",
-            token_url="https://api.notion.com/v1/oauth/token",
-            revoke_url="https://api.notion.com/v1/oauth/revoke",
-            introspect_url="https://api.notion.com/v1/oauth/introspect",
-            client_auth="basic",
-            body_format="json",
-            pkce="off",
-            authorize_parameters={"owner": "user"},
-            refresh_class="C",
-            token_errors=(
-                schemes.TokenRule("dead", code="invalid_grant"),
-                schemes.TokenRule("misconfigured", code="invalid_client|unauthorized|invalid_request|validation_error"),
-                schemes.TokenRule(
-                    "outage", code="rate_limited|service_overload|internal_server_error|service_unavailable"
-                ),
-            ),
-        ),
-    ),
-    pages=CursorPages(items="results", parameter="start_cursor", size_parameter="page_size"),
-    # An average of 3 a second for a connection, bursts allowed (memory). https://developers.notion.com
-    rate_limits=Limit(amount=3, per=1, kind="bucket", burst=10),
-    errors=ERRORS,
-    webhooks=NOTION,
-    docs="https://developers.notion.com/reference",
 )

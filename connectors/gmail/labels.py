@@ -6,7 +6,6 @@ from pydantic import BaseModel, Field
 
 from clew import Api, From, errors, once
 
-from .messages import Message
 from .provider import MESSAGE, MODIFY, READ, MessageId, each, gmail
 from .reading import get_message
 
@@ -113,16 +112,7 @@ async def _state(api: Api, message_id: str) -> State | None:
         return None
 
 
-@gmail.read(toolset="labels", scopes=[READ])
-async def preview_trash(api: Api, message_id: MessageId) -> Message:
-    """Show what trash_message would move; moves nothing."""
-    found = await get_message(api, message_id)
-    if "TRASH" in found.labels:
-        raise errors.AlreadyDoneError("the message is in the trash already.")
-    return found
-
-
-@gmail.destructive(preview=preview_trash, toolset="labels", scopes=[MODIFY], once=once.NaturalKey())
+@gmail.destructive(preview=get_message, toolset="labels", scopes=[MODIFY], once=once.NaturalKey())
 async def trash_message(api: Api, message_id: MessageId) -> State:
     """Move a message to the trash. Gmail deletes it for good after 30 days."""
     query = {"fields": "id,threadId,labelIds"}

@@ -65,8 +65,8 @@ gmail = Connector(
         Limit(name="user", amount=6000, per=60, cost=units),
         Limit(name="project", amount=1_200_000, per=60, by="app", cost=units),
     ),
-    # A message with all its text, without its attachments.
-    bounds=Bounds(body=20_000_000),
+    # Gmail takes attachments of 25 MB, which are a third more in base64.
+    bounds=Bounds(body=36_000_000),
     errors=ERRORS,
     webhooks=PUBSUB,
     docs="https://developers.google.com/workspace/gmail/api/reference/rest",

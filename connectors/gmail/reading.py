@@ -1,12 +1,27 @@
 """Searching and reading. What a message says is data from outside: anybody can write anything to this mailbox."""
 
-from typing import Annotated
+import base64
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from clew import Api, From, Page, errors
 
-from .messages import SHOWN_ALONE, SHOWN_IN_THREAD, SNIPPET, Message, Payload, cut, head_of, message_of, shown
+from .messages import (
+    SHOWN_ALONE,
+    SHOWN_IN_THREAD,
+    SNIPPET,
+    Message,
+    Payload,
+    cut,
+    decoded,
+    head_of,
+    is_attached,
+    message_of,
+    name_of,
+    parts_of,
+    shown,
+)
 from .provider import MESSAGE, MESSAGES, READ, Cursor, MessageId, ThreadId, each, gmail
 
 SIZE = 15
@@ -128,3 +143,54 @@ async def read_thread(api: Api, thread_id: ThreadId) -> Thread:
         messages=[message_of(each, SHOWN_IN_THREAD) for each in shown],
         earlier=len(found.messages) - len(shown) or None,
     )
+
+
+class Piece(BaseModel):
+    """A piece of an attachment. `next_offset` is there when more follows."""
+
+    filename: str
+    content_type: str
+    size: int
+    encoding: Literal["text", "base64"]
+    content: str
+    next_offset: int | None = None
+
+
+@gmail.read(toolset="messages", scopes=[READ])
+async def get_attachment(
+    api: Api,
+    message_id: MessageId,
+    part: Annotated[str, Field(pattern=r"^[0-9.]{1,40}$", description="As get_message lists it.")],
+    *,
+    offset: Annotated[int, Field(ge=0)] = 0,
+    length: Annotated[int, Field(ge=1, le=60_000, description="Bytes.")] = 6000,
+) -> Piece:
+    """Read a piece of an attachment: as text where it is text, else as base64."""
+    query = {"format": "full", "fields": WHOLE}
+    found = parts_of((await api.get(MESSAGE, message_id, query=query, into=Payload)).payload)
+    what = next((each for each in found if each.id == part and is_attached(each)), None)
+    if what is None:
+        raise errors.NotFoundError("the message has no such attachment.", next_step="get_message lists them.")
+    content = what.content
+    if what.kept:  # Gmail's own id of it is another one at every reading
+        path = "/gmail/v1/users/me/messages/{}/attachments/{}"
+        content = decoded(await api.get(path, message_id, what.kept, at="data", query={"fields": "data"}))
+    piece = content[offset : offset + length]
+    plain = what.kind.startswith("text/") or what.kind in ("application/json", "application/xml")
+    text = _as_text(piece) if plain else None
+    return Piece(
+        filename=name_of(what),
+        content_type=what.kind,
+        size=len(content),
+        encoding="base64" if text is None else "text",
+        content=base64.b64encode(piece).decode() if text is None else text,
+        next_offset=offset + length if offset + length < len(content) else None,
+    )
+
+
+def _as_text(piece: bytes) -> str | None:
+    """The text of a piece; None when it is none, or was cut within a character."""
+    try:
+        return None if b"\0" in piece else piece.decode()
+    except UnicodeDecodeError:
+        return None

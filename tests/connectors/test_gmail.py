@@ -71,10 +71,10 @@ def test_the_tools_and_what_they_do_to_the_world() -> None:
         "send_draft": "write",
         "search_messages": "read",
         "get_message": "read",
+        "get_attachment": "read",
         "read_thread": "read",
         "list_labels": "read",
         "label_messages": "write",
-        "preview_trash": "read",
         "trash_message": "destructive",
         "preview_message": "read",
         "send_message": "write",
@@ -177,6 +177,18 @@ async def test_a_message_has_its_text_and_names_what_is_attached(tool: Tool, api
         ],
         "labels": ["INBOX"],
     }
+
+
+async def test_an_attachment_is_read_in_pieces_under_the_id_it_has_now(tool: Tool, api: respx.MockRouter) -> None:
+    api.get(f"{ME}/messages/m1").respond(json=nested())
+    route = api.get(f"{ME}/messages/m1/attachments/A1").respond(json={"data": encoded("%PDF-1.7"), "size": 8})
+    first = await tool("get_attachment", message_id="m1", part="1", length=5)
+    assert (first["content"], first["encoding"], first["next_offset"]) == ("JVBERi0=", "base64", 5)
+    rest = await tool("get_attachment", message_id="m1", part="1", offset=5)
+    assert (base64.b64decode(rest["content"]), "next_offset" in rest) == (b"1.7", False)
+    assert route.call_count == 2
+    for part in ("9", "0.0"):  # none, and the text itself
+        assert (await failed(tool, "get_attachment", message_id="m1", part=part)).code is Code.NOT_FOUND
 
 
 async def test_html_alone_is_read_as_words_and_long_texts_are_cut(tool: Tool, api: respx.MockRouter) -> None:
@@ -293,12 +305,6 @@ async def test_the_trash_asks_a_person_and_shows_the_message(tool: Tool, api: re
     person.answer = True
     assert (await tool("trash_message", message_id="m1"))["labels"] == ["TRASH"]
     assert person.asked[1].preview["subject"] == "Plans"
-
-
-async def test_what_is_in_the_trash_is_not_asked_about(tool: Tool, api: respx.MockRouter, person: Person) -> None:
-    api.get(f"{ME}/messages/m1").respond(json=message("m1", labels=("TRASH",)))
-    assert (await failed(tool, "trash_message", message_id="m1")).code is Code.ALREADY_DONE
-    assert not person.asked
 
 
 async def test_changes_begin_now_and_go_on_by_history_id(tool: Tool, api: respx.MockRouter) -> None:

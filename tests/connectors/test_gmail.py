@@ -283,9 +283,7 @@ async def test_the_trash_is_no_label_to_add(tool: Tool, api: respx.MockRouter) -
     assert (error.code, "trash_message" in error.next_step) == (Code.INVALID_INPUT, True)
 
 
-async def test_labels_whose_answer_is_lost_are_set_again(
-    tool: Tool, api: respx.MockRouter, journal: Journal
-) -> None:
+async def test_labels_whose_answer_is_lost_are_set_again(tool: Tool, api: respx.MockRouter, journal: Journal) -> None:
     route = labelled(api, "m1")
     route.side_effect = [httpx.ReadError("reset"), httpx.Response(204)]
     await tool("label_messages", message_ids=["m1"], remove=["INBOX"])

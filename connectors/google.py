@@ -104,6 +104,40 @@ ERRORS = ErrorMap(
     ),
 )
 
+TOKEN_ERRORS = (
+    schemes.TokenRule("dead", code="invalid_grant|invalid_rapt"),
+    schemes.TokenRule(
+        "misconfigured",
+        code="invalid_client|unauthorized_client|access_denied|admin_policy_enforced|org_internal"
+        "|invalid_scope|deleted_client|disabled_client",
+    ),
+    schemes.TokenRule("outage", code="internal_failure|server_error|temporarily_unavailable|rate_limit_exceeded"),
+)
+
+LOGIN = schemes.OAuth2(
+    authorize_url="https://accounts.google.com/o/oauth2/v2/auth",
+    token_url="https://oauth2.googleapis.com/token",
+    revoke_url="https://oauth2.googleapis.com/revoke",
+    # Empty but for a person who names another server with `clew auth login --issuer`: a stand-in, an own proxy.
+    discovery_url="{issuer}",
+    variables={
+        "issuer": schemes.Variable(
+            pattern=r"https?://[^\s?#]{1,500}", optional=True, help="another authorization server than Google's"
+        )
+    },
+    issuer="https://accounts.google.com",
+    # Without both there is a refresh token at the very first consent only. `include_granted_scopes` is not for
+    # installed apps; a wider login asks for everything anew.
+    authorize_parameters={"access_type": "offline", "prompt": "consent"},
+    # The refresh token stays the same and does not come again. It dies when the person says so, after 6 months
+    # without use, or after 7 days while the project's consent screen is in testing.
+    refresh_class="B",
+    idle_seconds=180 * 86_400.0,
+    token_errors=TOKEN_ERRORS,
+    help="https://console.cloud.google.com/auth/clients (desktop app)",
+)
+"""A person's consent to one of Google's services; the connector adds its scopes."""
+
 google = Connector(
     "google",
     title="Google Workspace",
@@ -116,17 +150,7 @@ google = Connector(
             device_url="https://oauth2.googleapis.com/device/code",
             authorize_parameters={"access_type": "offline", "prompt": "consent"},
             refresh_class="B",
-            token_errors=(
-                schemes.TokenRule("dead", code="invalid_grant|invalid_rapt"),
-                schemes.TokenRule(
-                    "misconfigured",
-                    code="invalid_client|unauthorized_client|access_denied|admin_policy_enforced|org_internal"
-                    "|invalid_scope|deleted_client|disabled_client",
-                ),
-                schemes.TokenRule(
-                    "outage", code="internal_failure|server_error|temporarily_unavailable|rate_limit_exceeded"
-                ),
-            ),
+            token_errors=TOKEN_ERRORS,
         ),
         Bearer(help="an access token, for trying things out; it lives an hour"),
     ),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clew.core.errors import ConfigurationError
+from clew.core.fields import as_list
 
 Form = Literal["uuid", "hex"]
 """How a key is written: `6f1c…-…` (36 characters), or 32 characters of 0-9 and a-f."""
@@ -137,12 +138,17 @@ def key_of(seed: str, position: int, form: Form) -> str:
     return digest.hex() if form == "hex" else str(uuid.UUID(bytes=digest, version=4))
 
 
-def fill(body: Any, path: str, text: str, *, add: bool) -> dict[str, Any]:
+def fill(body: Any, path: str, text: str, *, add: bool) -> Any:
     """A copy of `body` with `text` at a dotted path, or with it added (`add`) to the text there; ids stay when given.
 
-    A value on the way that is JSON as text, as form fields hold it, is opened and closed again.
+    A value on the way that is JSON as text, as form fields hold it, is opened and closed again. A number in the path is
+    the place in a list, where something stands already.
     """
     head, _, rest = path.partition(".")
+    rows = as_list(body)
+    if rows is not None:
+        place = int(head)
+        return [*rows[:place], fill(rows[place], rest, text, add=add), *rows[place + 1 :]]
     copy: dict[str, Any] = dict(body or {})
     present = copy.get(head)
     if rest and isinstance(present, str) and present.startswith("{"):

@@ -378,14 +378,15 @@ class Wire:
 
 
 def _parts(values: Iterable[str]) -> list[str]:
-    """What must not come back of applied credentials: each value, its last word (`Bearer …`), a password in `Basic …`.
+    """What must not come back of applied credentials: each value, its last word (`Bearer …`), what that one names
+    (`Token token=…`), a password in `Basic …`.
 
     Longest first; parts under 6 characters would tear ordinary words apart.
     """
     found: set[str] = set()
     for value in values:
         word = value.rpartition(" ")[2]
-        found |= {value, word}
+        found |= {value, word, word.partition("=")[2].strip('"')}
         if value.lower().startswith("basic "):
             found |= set(_opened(word).split(":", 1))
     return sorted((part for part in found if len(part) >= 6), key=len, reverse=True)

@@ -73,7 +73,8 @@ class Writing(Settling):
             if not safe and (self.row.state is State.INTENDED or not self._flushed):
                 if not await to_the_end(self.journal.mark_sent(self.row, self._reference)):
                     raise self._late()
-                self.row = replace(self.row, state=State.SENT, reference=self._reference or self.row.reference)
+                reference, attempts = self._reference or self.row.reference, self.row.attempts + 1
+                self.row = replace(self.row, state=State.SENT, reference=reference, attempts=attempts)
                 self._held()
             self._flushed = self._flushed or not safe
             self.sent = self.sent or not safe

@@ -9,7 +9,7 @@ from mcp import types
 from clew.core.connector import Effect
 from clew.core.errors import InvalidInputError, NotFoundError
 from clew.core.fields import as_object
-from clew.servers.runtime import Bound
+from clew.servers.offering import Bound
 
 SEARCH, DESCRIBE, CALL = "search_tools", "describe_tool", "call_tool"
 _MOST = 10

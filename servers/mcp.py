@@ -22,10 +22,11 @@ from clew.servers import discovery
 from clew.servers.ask import Asked, McpHost
 from clew.servers.event_resources import EventResources
 from clew.servers.fields import input_schema, split
+from clew.servers.offering import Bound
 from clew.servers.origins import origin_of, tenant_of
 from clew.servers.rendering import fail, succeed
 from clew.servers.results import Spill
-from clew.servers.runtime import Bound, Runtime
+from clew.servers.runtime import Runtime
 from clew.servers.tasks import Tasks
 
 log = logging.getLogger(__name__)

@@ -27,12 +27,12 @@ from clew.core.approvals import open_approvals
 from clew.core.audit import Origin
 from clew.core.call import Call, Fit, Structured, Walk
 from clew.core.connection import Connection
-from clew.core.connector import Connector, Effect, Tool
+from clew.core.connector import Connector, Effect
 from clew.core.consent import Consent, ask_about
 from clew.core.deadline import Deadline
 from clew.core.drift import Drift
 from clew.core.drift_log import open_drift
-from clew.core.errors import ActionRequiredError, AlreadyDoneError, ConfigurationError, TransientError
+from clew.core.errors import ActionRequiredError, AlreadyDoneError, TransientError
 from clew.core.host import Host, Question, SilentHost
 from clew.core.inbox import Inbox
 from clew.core.joining import Joining
@@ -48,6 +48,7 @@ from clew.core.wire import Trail, Wire
 from clew.servers.console_address import find_console
 from clew.servers.event_tools import event_tools, names_for
 from clew.servers.evidence import Evidence, names, open_evidence, versions
+from clew.servers.offering import Bound, select_tools
 from clew.servers.operation_tools import operation_tools
 from clew.servers.operations import Operations
 from clew.servers.settings import Settings
@@ -56,15 +57,6 @@ from clew.servers.tenancy import Tenancy, tenancy
 from clew.servers.waiting import Waiting
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A tool under the name this server offers it by."""
-
-    name: str
-    connector: Connector
-    tool: Tool
 
 
 @dataclass(slots=True)
@@ -385,27 +377,3 @@ def open_client() -> httpx.AsyncClient:
         return Client(follow_redirects=False, event_hooks=hooks)
     transport = CertificateTransport(SlotTransport())
     return Client(follow_redirects=False, event_hooks=hooks, transport=transport)
-
-
-def select_tools(connectors: Sequence[Connector], *, policy: Policy, only: Sequence[str] = ()) -> dict[str, Bound]:
-    """The tools a server offers, by name; with several connectors the names carry the connector's as prefix.
-
-    `only` keeps the named tools and toolsets, prefixed or not. Raises `ConfigurationError` for a name that is neither.
-    """
-    unknown = set(only)
-    offered: dict[str, Bound] = {}
-    for connector in connectors:
-        for tool in connector.tools.values():
-            name = tool.name if len(connectors) == 1 else f"{connector.name}_{tool.name}"
-            names = {tool.name, tool.toolset}
-            matched = (names | {f"{connector.name}_{each}" for each in names}) & set(only)
-            unknown -= matched
-            if (matched or not only) and policy.shows(tool):
-                offered[name] = Bound(name, connector, tool)
-    if unknown:
-        known = sorted({tool.toolset for each in connectors for tool in each.tools.values() if tool.toolset})
-        raise ConfigurationError(
-            f"no tool or toolset is called {', '.join(sorted(unknown))}. Toolsets: {', '.join(known) or 'none'}; "
-            f"'clew show {connectors[0].name}' lists the tools."
-        )
-    return offered

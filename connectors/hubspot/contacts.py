@@ -148,9 +148,8 @@ async def create_contact(
     """Create a contact. One that exists already is not changed: update_contact does that."""
     address = mail.checked_address(email, what="email")
     own = {"firstname": firstname, "lastname": lastname, "phone": phone, "company": company, "jobtitle": jobtitle}
-    body = {"properties": given(properties, email=address, **own)}
-    linked = link(company_id, COMPANY_OF_CONTACT)
-    raw = await api.post(CONTACTS, json={**body, "associations": linked} if linked else body, into=Raw)
+    body = {"properties": given(properties, email=address, **own), "associations": link(company_id, COMPANY_OF_CONTACT)}
+    raw = await api.post(CONTACTS, json=body, into=Raw)
     api.reference(raw.id)
     return record_of(Contact, raw)
 

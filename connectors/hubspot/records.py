@@ -48,6 +48,8 @@ class Raw(BaseModel):
     created_at: Annotated[str | None, From("createdAt")] = None
     updated_at: Annotated[str | None, From("updatedAt")] = None
     archived_at: Annotated[str | None, From("archivedAt")] = None
+    url: str | None = None
+    warnings: Annotated[list[str] | None, From("warnings[*].message")] = None
     contacts: Annotated[list[str] | None, From("associations.contacts.results[*].id")] = None
     companies: Annotated[list[str] | None, From("associations.companies.results[*].id")] = None
     deals: Annotated[list[str] | None, From("associations.deals.results[*].id")] = None
@@ -58,6 +60,8 @@ class Record(BaseModel):
 
     id: str
     updated_at: str | None = None
+    url: str | None = None
+    warnings: Annotated[list[str] | None, Field(description="HubSpot's words on what it did otherwise.")] = None
     more: Annotated[dict[str, str | None] | None, Field(description="What `show` asked for.")] = None
     no_such_property: Annotated[list[str] | None, Field(description="Of `show`: unknown in this account.")] = None
 
@@ -111,7 +115,7 @@ async def search(
     cursor: str | None,
 ) -> Hits[R]:
     """One page of a search. The index lags behind writes by seconds."""
-    asked: dict[str, Any] = {"limit": SIZE, "properties": names_of(kind, show)}
+    asked: dict[str, Any] = {"limit": SIZE, "properties": names_of(kind, show), "filterGroups": [], "sorts": []}
     if query:
         asked["query"] = query
     if where:

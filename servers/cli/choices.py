@@ -21,7 +21,7 @@ def wanted_scopes(connector: Connector, settings: Settings, given: str | None) -
     """The scopes to ask for: those given, else the connector's own and those of the tools that this server offers."""
     if given:
         return tuple(dict.fromkeys(each.strip() for each in given.split(",") if each.strip()))
-    from clew.servers.runtime import select_tools
+    from clew.servers.offering import select_tools
 
     scheme = next((each for each in connector.schemes if isinstance(each, OAuth2)), None)
     names = {*connector.tools, *(tool.toolset for tool in connector.tools.values())}

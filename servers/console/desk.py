@@ -17,7 +17,8 @@ from clew.core.secret import Secret
 from clew.servers.console.sessions import LOCAL, Sessions, Visitor, open_sessions
 from clew.servers.console_settings import ConsoleSettings
 from clew.servers.evidence import folder
-from clew.servers.runtime import Bound, Runtime
+from clew.servers.offering import Bound
+from clew.servers.runtime import Runtime
 from clew.servers.settings import Settings
 from clew.servers.store import Store, open_events, open_limits, open_store
 

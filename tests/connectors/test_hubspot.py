@@ -68,6 +68,7 @@ def record(known: str = "101", /, **properties: str | None) -> dict[str, Any]:
         "createdAt": "2026-01-01T00:00:00.000Z",
         "updatedAt": "2026-02-01T00:00:00.000Z",
         "archived": False,
+        "url": f"https://app.hubspot.com/contacts/4711/record/0-1/{known}",
     }
 
 
@@ -135,6 +136,7 @@ async def test_a_search_asks_for_its_projection_alone(tool: Tool, crm: respx.Moc
             {
                 "id": "101",
                 "updated_at": "2026-02-01T00:00:00.000Z",
+                "url": "https://app.hubspot.com/contacts/4711/record/0-1/101",
                 "email": "ada@home.example",
                 "firstname": "Ada",
                 "no_such_property": ["tier"],
@@ -332,8 +334,10 @@ async def test_a_contact_whose_answer_was_lost_is_looked_up_by_its_address(
 
 
 async def test_a_change_that_is_lost_is_set_again(tool: Tool, crm: respx.MockRouter, journal: Journal) -> None:
-    route = crm.patch(f"{OBJECTS}/contacts/101").mock(side_effect=[LOST, httpx.Response(200, json=ADA)])
-    await tool("update_contact", contact_id="101", firstname="Ada", properties={"fax": ""})
+    warned: dict[str, Any] = {**ADA, "warnings": [{"category": "C", "message": "fax was trimmed", "context": {}}]}
+    route = crm.patch(f"{OBJECTS}/contacts/101").mock(side_effect=[LOST, httpx.Response(200, json=warned)])
+    told = await tool("update_contact", contact_id="101", firstname="Ada", properties={"fax": ""})
+    assert told["warnings"] == ["fax was trimmed"]
     assert sent(route) == {"properties": {"firstname": "Ada", "fax": ""}}
     assert (await end_of(journal), route.call_count) == (State.APPLIED, 2)
     assert (await failed(tool, "update_contact", contact_id="101")).code is Code.INVALID_INPUT
@@ -437,7 +441,7 @@ async def test_what_was_made_is_found_by_its_mark_and_not_made_again(
 ) -> None:
     posted = crm.post(f"{OBJECTS}/{kind}").mock(side_effect=LOST)
     crm.get(f"{OBJECTS}/contacts/101/associations/{kind}").respond(
-        json={"results": [{"toObjectId": 6, "associationTypes": []}, {"toObjectId": 7, "associationTypes": []}]}
+        json={"results": [{"toObjectId": "6", "associationTypes": []}, {"toObjectId": "7", "associationTypes": []}]}
     )
     other = record("6", **{field: "by somebody [clew-of-another]"})
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -254,3 +255,6 @@ def test_a_key_or_a_mark_is_put_into_a_body() -> None:
     assert fill({"a": {"b": 1}}, "a.c", "k", add=False) == {"a": {"b": 1, "c": "k"}}
     assert fill({"a": '{"b": 1}'}, "a.c", "k", add=False) == {"a": '{"b": 1, "c": "k"}'}
     assert fill({"text": "hello"}, "text", " [m]", add=True) == {"text": "hello [m]"}
+    rows: dict[str, Any] = {"a": [{"k": "x", "v": ""}, {"k": "y"}]}
+    assert fill(rows, "a.0.v", "m", add=True) == {"a": [{"k": "x", "v": "m"}, {"k": "y"}]}
+    assert rows["a"][0]["v"] == ""

@@ -160,11 +160,19 @@ def as_broken_basic(request: httpx.Request) -> None:
     request.headers["authorization"] = "Basic hunter2-key"
 
 
+def as_named(request: httpx.Request) -> None:
+    request.headers["authorization"] = "Token token=hunter2-key"
+
+
+def as_quoted(request: httpx.Request) -> None:
+    request.headers["authorization"] = 'MediaBrowser Token="hunter2-key"'
+
+
 def in_the_query(request: httpx.Request) -> None:
     request.url = request.url.copy_set_param("key", "hunter2-key")
 
 
-@pytest.mark.parametrize("put", [in_a_header, as_bearer, as_basic, as_broken_basic, in_the_query])
+@pytest.mark.parametrize("put", [in_a_header, as_bearer, as_basic, as_broken_basic, as_named, as_quoted, in_the_query])
 async def test_a_provider_that_repeats_the_key_cannot_show_it_to_the_agent(
     line: "Line", serve: Serve, reply: Build, put: Callable[[httpx.Request], None]
 ) -> None:

@@ -14,7 +14,8 @@ from clew.core.connector import Connector
 from clew.core.policy import Policy
 from clew.core.pool import SlotTransport
 from clew.servers.mcp import build_server
-from clew.servers.runtime import Bound, Runtime, select_tools
+from clew.servers.offering import Bound, select_tools
+from clew.servers.runtime import Runtime
 from clew.servers.sandbox import Sandbox
 from clew.servers.settings import Settings
 

@@ -1,12 +1,9 @@
-"""Linear: facts of the GraphQL API. The machine code is `extensions.type` or `.code`; the status says little.
+"""What Linear's refusals mean. The machine code is `extensions.type` or `.code`; the status says little.
 
-Sources: linear/linear SDK `error.ts` (2026-07), linear.app/developers (oauth-2-0-authentication, rate-limiting). Resets
-are epoch milliseconds.
+Sources: linear/linear SDK `error.ts` (2026-07), linear.app/developers/rate-limiting. Resets are epoch milliseconds.
 """
 
-from clew import ApiKey, Connector, ErrorMap, Reset, Rule, schemes
-
-from .webhooks.work import LINEAR
+from clew import ErrorMap, Reset, Rule
 
 ANY = (200, *range(400, 600))
 
@@ -60,6 +57,15 @@ ERRORS = ErrorMap(
             status=ANY,
             codes=("invalid input", "user error", "INPUT_ERROR", "INVALID_INPUT", "USER_ERROR", "BAD_USER_INPUT"),
         ),
+        # A mutation says whether it was done; a text that people wrote cannot hold this with its quotes unescaped.
+        Rule(
+            code="conflict",
+            status=200,
+            text='"success":\\s*false',
+            not_applied=True,
+            message="{provider} took the request and did nothing.",
+            next_step="Read the object: it may be locked, or changed by somebody else.",
+        ),
         # The lock was not had: nothing was done.
         Rule(code="transient", status=ANY, codes=("lock timeout", "LOCK_TIMEOUT"), not_applied=True),
         Rule(
@@ -69,30 +75,4 @@ ERRORS = ErrorMap(
         ),
         Rule(code="provider_down", status=ANY, codes=("network error", "NETWORK_ERROR")),
     ),
-)
-
-linear = Connector(
-    "linear",
-    title="Linear",
-    base_url="https://api.linear.app",
-    auth=(
-        # An API key is sent bare, an access token with Bearer.
-        ApiKey(header="Authorization", help="Linear, Settings, Security & access, Personal API keys"),
-        schemes.OAuth2(
-            authorize_url="https://linear.app/oauth/authorize",
-            token_url="https://api.linear.app/oauth/token",
-            revoke_url="https://api.linear.app/oauth/revoke",
-            scopes=("read", "write"),
-            scope_separator=",",
-            # A short replay window is said to exist (memory); not relied on.
-            refresh_class="C",
-            token_errors=(
-                schemes.TokenRule("dead", code="invalid_grant"),
-                schemes.TokenRule("misconfigured", code="invalid_client|invalid_request|unauthorized_client"),
-            ),
-        ),
-    ),
-    errors=ERRORS,
-    webhooks=LINEAR,
-    docs="https://linear.app/developers",
 )

@@ -1,0 +1,277 @@
+"""PagerDuty: what the tools send, whom they page only after a yes, and that no incident is opened twice."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from clew.connectors.pagerduty import pagerduty
+from clew.core.errors import CallError, Code, Outcome, Retry
+from clew.core.host import Question, SilentHost
+from clew.core.journal import Journal, State
+
+pytestmark = pytest.mark.anyio
+
+Calling = Any  # the fixture of conftest.py
+Tool = Callable[..., Awaitable[dict[str, Any]]]
+LOST = httpx.ReadTimeout("slow")
+OPEN: dict[str, Any] = {"service_id": "PSERV01", "title": "Checkout is down"}
+SERVICE: dict[str, Any] = {
+    "id": "PSERV01",
+    "name": "Checkout",
+    "status": "active",
+    "escalation_policy": {"id": "PPOL001", "summary": "Shop"},
+}
+
+
+class Person(SilentHost):
+    """A host whose person gives one answer to every question."""
+
+    asks = True
+
+    def __init__(self) -> None:
+        self.agrees = True
+        self.asked: list[Question] = []
+
+    async def confirm(self, question: Question) -> bool:
+        self.asked.append(question)
+        return self.agrees
+
+    async def progress(self, message: str) -> None:
+        """Nothing to show it on."""
+
+
+@pytest.fixture
+def person() -> Person:
+    return Person()
+
+
+@pytest.fixture
+def pd() -> Iterator[respx.MockRouter]:
+    with respx.mock(base_url="https://api.pagerduty.com", assert_all_called=False) as router:
+        router.get("/services/PSERV01").respond(json={"service": SERVICE})
+        router.get("/oncalls").respond(json={"oncalls": [oncall("Ada", 1), oncall("Ida", 2)], "more": False})
+        yield router
+
+
+@pytest.fixture
+def tool(call: Calling, person: Person) -> Tool:
+    call.seconds = 60  # looks begin after seconds, which pass at once here but must be within the deadline
+
+    async def run(name: str, **arguments: Any) -> dict[str, Any]:
+        found: dict[str, Any] = await call(pagerduty, name, arguments, host=person)
+        return found
+
+    return run
+
+
+def oncall(name: str, level: int) -> dict[str, Any]:
+    return {
+        "user": {"id": f"PU{name.upper()}1", "summary": name},
+        "escalation_policy": {"id": "PPOL001", "summary": "Shop"},
+        "escalation_level": level,
+        "schedule": None,
+        "start": "2026-01-01T00:00:00Z",
+        "end": None,
+    }
+
+
+def incident(**facts: Any) -> dict[str, Any]:
+    return {
+        "id": "QINC0001",
+        "incident_number": 7,
+        "title": "Checkout is down",
+        "status": "triggered",
+        "urgency": "high",
+        "incident_key": "k",
+        "service": {"id": "PSERV01", "summary": "Checkout"},
+        "assignments": [{"at": "2026-01-01T00:00:00Z", "assignee": {"id": "PUADA1", "summary": "Ada"}}],
+        "created_at": datetime.now(UTC).isoformat(),
+        "html_url": "https://shop.pagerduty.com/incidents/QINC0001",
+        **facts,
+    }
+
+
+def refusal(code: int, *faults: str) -> dict[str, Any]:
+    return {"error": {"message": "Arguments Caused Error", "code": code, "errors": list(faults)}}
+
+
+TAKEN = httpx.Response(400, json=refusal(2002, "Open incident with matching dedup key already exists on this service"))
+
+
+def sent(route: respx.Route) -> Any:
+    calls: Any = route.calls
+    return json.loads(calls.last.request.content)
+
+
+async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
+    with pytest.raises(CallError) as caught:
+        await tool(name, **arguments)
+    return caught.value
+
+
+async def end_of(journal: Journal) -> State:
+    (row,) = await journal.rows()
+    return row.state
+
+
+async def test_incidents_are_paged_to_the_end(tool: Tool, pd: respx.MockRouter) -> None:
+    route = pd.get("/incidents")
+    route.side_effect = [
+        httpx.Response(200, json={"incidents": [incident()] * 20, "more": True, "offset": 0, "limit": 20}),
+        httpx.Response(200, json={"incidents": [incident()], "more": False}),
+    ]
+    page = await tool("list_incidents", statuses=["triggered", "acknowledged"], service_ids=["PSERV01"])
+    calls: Any = route.calls
+    assert calls.last.request.url.params.multi_items() == [
+        ("limit", "20"),
+        ("offset", "0"),
+        ("statuses[]", "triggered"),
+        ("statuses[]", "acknowledged"),
+        ("service_ids[]", "PSERV01"),
+        ("sort_by", "created_at:desc"),
+    ]
+    line = page["items"][0]
+    assert (line["service"], line["assignees"], line["incident_number"]) == ("Checkout", ["Ada"], 7)
+    last = await tool("list_incidents", cursor=page["next_cursor"])
+    assert (calls.last.request.url.params["offset"], "next_cursor" in last) == ("20", False)
+
+
+async def test_a_grant_that_is_revoked_between_pages(tool: Tool, pd: respx.MockRouter) -> None:
+    route = pd.get("/incidents").respond(json={"incidents": [incident()] * 20, "more": True})
+    page = await tool("list_incidents")
+    route.respond(401, json=refusal(2006))
+    error = await failed(tool, "list_incidents", cursor=page["next_cursor"])
+    assert (error.code, error.outcome) == (Code.AUTH_REVOKED, Outcome.NOT_APPLIED)
+
+
+async def test_an_incident_is_read_with_its_notes(tool: Tool, pd: respx.MockRouter) -> None:
+    pd.get("/incidents/QINC0001").respond(json={"incident": incident(alert_counts={"all": 3}, priority=None)})
+    note = {"id": "PNOTE01", "user": {"id": "PUADA1", "summary": "Ada"}, "content": "looking", "created_at": "x"}
+    pd.get("/incidents/QINC0001/notes").respond(json={"notes": [note]})
+    found = await tool("get_incident", incident_id="QINC0001")
+    assert (found["alerts"], found["notes"][0]["content"], "priority" in found) == (3, "looking", False)
+    pd.get("/incidents/QGONE001").respond(404, json=refusal(2100))
+    assert (await failed(tool, "get_incident", incident_id="QGONE001")).code is Code.NOT_FOUND
+    assert (await failed(tool, "get_incident", incident_id="../users")).code is Code.INVALID_INPUT
+
+
+async def test_services_and_people_on_call_are_listed(tool: Tool, pd: respx.MockRouter) -> None:
+    pd.get("/services").respond(json={"services": [SERVICE], "more": False})
+    assert (await tool("list_services", query="check"))["items"][0]["escalation_policy_id"] == "PPOL001"
+    people = (await tool("list_oncalls", escalation_policy_ids=["PPOL001"]))["items"]
+    assert [(each["user"], each["level"]) for each in people] == [("Ada", 1), ("Ida", 2)]
+
+
+async def test_a_person_sees_who_would_be_paged(
+    tool: Tool, pd: respx.MockRouter, person: Person, journal: Journal
+) -> None:
+    route = pd.post("/incidents").respond(201, json={"incident": incident()})
+    person.agrees = False
+    assert (await failed(tool, "create_incident", **OPEN)).code is Code.DENIED
+    assert (route.call_count, person.asked[0].preview["reaches"]) == (0, ["Ada"])
+    person.agrees = True
+    made = await tool("create_incident", **OPEN, details="since 9:00", from_email="ada@shop.example")
+    key = sent(route)["incident"].pop("incident_key")
+    assert (len(key), made["id"]) == (32, "QINC0001")
+    assert {**sent(route)["incident"], "incident_key": ""} == {
+        "type": "incident",
+        "title": "Checkout is down",
+        "service": {"id": "PSERV01", "type": "service_reference"},
+        "urgency": "high",
+        "body": {"type": "incident_body", "details": "since 9:00"},
+        "incident_key": "",
+    }
+    calls: Any = route.calls
+    assert calls.last.request.headers["from"] == "ada@shop.example"
+
+
+async def test_an_incident_whose_answer_was_lost_is_refused_the_second_time_and_found(
+    tool: Tool, pd: respx.MockRouter, journal: Journal
+) -> None:
+    route = pd.post("/incidents").mock(side_effect=[LOST, TAKEN])
+    looked = pd.get("/incidents").respond(json={"incidents": [incident()]})
+    assert (await tool("create_incident", **OPEN))["id"] == "QINC0001"
+    calls: Any = route.calls
+    keys = {json.loads(each.request.content)["incident"]["incident_key"] for each in calls}
+    asked: Any = looked.calls
+    assert keys == {asked.last.request.url.params["incident_key"]}
+    assert (await end_of(journal), route.call_count) == (State.APPLIED, 2)
+
+
+async def test_an_open_incident_with_the_callers_key_is_not_doubled(tool: Tool, pd: respx.MockRouter) -> None:
+    route = pd.post("/incidents").mock(return_value=TAKEN)
+    error = await failed(tool, "create_incident", **OPEN, incident_key="checkout")
+    assert (error.code, sent(route)["incident"]["incident_key"]) == (Code.ALREADY_DONE, "checkout")
+
+
+async def test_an_incident_that_was_never_seen_stays_open_to_the_same_call(
+    tool: Tool, pd: respx.MockRouter, journal: Journal
+) -> None:
+    pd.post("/incidents").mock(side_effect=LOST)
+    pd.get("/incidents").respond(json={"incidents": [incident(created_at="2020-01-01T00:00:00Z")]})
+    error = await failed(tool, "create_incident", **OPEN, incident_key="checkout")
+    assert (error.outcome, error.retry) == (Outcome.NOT_APPLIED, Retry.SAME_CALL)
+
+
+async def test_a_person_is_asked_before_escalation_stops(tool: Tool, pd: respx.MockRouter, person: Person) -> None:
+    pd.get("/incidents/QINC0001").respond(json={"incident": incident()})
+    pd.get("/incidents/QINC0001/notes").respond(json={"notes": []})
+    route = pd.put("/incidents/QINC0001").respond(json={"incident": incident(status="acknowledged")})
+    assert (await tool("update_incident", incident_id="QINC0001", title="Down"))["status"] == "acknowledged"
+    assert person.asked == []
+    await tool("update_incident", incident_id="QINC0001", status="acknowledged", user_ids=["PUIDA1"])
+    assert sent(route) == {
+        "incident": {
+            "type": "incident_reference",
+            "status": "acknowledged",
+            "assignments": [{"assignee": {"id": "PUIDA1", "type": "user_reference"}}],
+        }
+    }
+    assert person.asked[0].preview["status"] == "triggered"
+    person.agrees = False
+    assert (await failed(tool, "update_incident", incident_id="QINC0001", urgency="low")).code is Code.DENIED
+    assert (await failed(tool, "update_incident", incident_id="QINC0001")).code is Code.INVALID_INPUT
+    person.agrees = True
+    both = {"user_ids": ["PUIDA1"], "escalation_policy_id": "PPOL001"}
+    assert (await failed(tool, "update_incident", incident_id="QINC0001", **both)).code is Code.INVALID_INPUT
+    assert route.call_count == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (httpx.Response(400, json=refusal(2001, "Incident already resolved")), Code.ALREADY_DONE),
+        (httpx.Response(409, json=refusal(1005)), Code.CONFLICT),
+        (httpx.Response(402, json=refusal(2014)), Code.PERMISSION),
+    ],
+)
+async def test_refused_changes_end_in_their_codes(
+    tool: Tool, pd: respx.MockRouter, answer: httpx.Response, code: Code
+) -> None:
+    pd.get("/incidents/QINC0001").respond(json={"incident": incident()})
+    pd.get("/incidents/QINC0001/notes").respond(json={"notes": []})
+    pd.put("/incidents/QINC0001").mock(return_value=answer)
+    assert (await failed(tool, "update_incident", incident_id="QINC0001", status="resolved")).code is code
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_note_is_found_by_its_mark(tool: Tool, pd: respx.MockRouter, journal: Journal, there: bool) -> None:
+    route = pd.post("/incidents/QINC0001/notes").mock(side_effect=LOST)
+
+    def listed(request: httpx.Request) -> httpx.Response:
+        other = {"id": "PNOTE00", "content": "looking [clew-of-another]"}
+        mine = {"id": "PNOTE01", "content": sent(route)["note"]["content"]}
+        return httpx.Response(200, json={"notes": [other, mine] if there else [other]})
+
+    pd.get("/incidents/QINC0001/notes").side_effect = listed
+    if there:
+        assert (await tool("add_note", incident_id="QINC0001", content="looking"))["id"] == "PNOTE01"
+    else:
+        error = await failed(tool, "add_note", incident_id="QINC0001", content="looking")
+        assert (error.outcome, error.retry) == (Outcome.NOT_APPLIED, Retry.SAME_CALL)
+    assert (await end_of(journal), route.call_count) == (State.APPLIED if there else State.NOT_APPLIED, 1)

@@ -8,26 +8,22 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clew.connectors.text.markdown import Node, parse
+
 from .texts import rich, unformatted
 
 Block = dict[str, Any]
 LIST, ALL, LEVELS = 100, 1000, 2
 
-_FENCE = re.compile(r"^(`{3,}|~{3,})\s*([^`]*)$")
-_HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*$")
-_RULE = re.compile(r"^(?:(?:\*\s*){3,}|(?:-\s*){3,}|(?:_\s*){3,})$")
-_ITEM = re.compile(r"^( *)([-*+]|\d{1,9}[.)])( +|$)(?:\[([ xX])\] +)?(.*)$")
-_QUOTE = re.compile(r"^> ?(.*)$")
-_PICTURE = re.compile(r"^!\[([^\[\]]*)\]\((https?://[^\s()]+)\)$")
-_ROW = re.compile(r"^\|(.*)\|$")
-_DASHES = re.compile(r"^\|(?:\s*:?-+:?\s*\|)+$")
-_CELL = re.compile(r"(?<!\\)\|")
+_BREAK = re.compile(r"(?<!\\)((?:\\\\)*)\\$(?=\n)", re.MULTILINE)
+_TASK = re.compile(r"\[([ xX])\] +(.*)", re.DOTALL)
+_PICTURE = re.compile(r"!\[([^\[\]]*)\]\((https?://[^\s()]+)\)")
+_EQUATION = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
 
 
 def compose(markdown: str) -> list[Block]:
     """The blocks of a text. Raises `ValueError` for what no single request can carry."""
-    lines = markdown.expandtabs(4).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    blocks = _raised(_Reader(lines).blocks(), 0)
+    blocks = _raised(_blocks(parse(markdown)), 0)
     count = _counted(blocks)
     if len(blocks) > LIST or count > ALL:
         raise ValueError(f"has {len(blocks)} blocks, {count} with those inside; {LIST} and {ALL} fit into one call")
@@ -39,132 +35,75 @@ def made(kind: str, text: str, **more: Any) -> Block:
     return {"type": kind, kind: {"rich_text": rich(text), **more}}
 
 
-class _Reader:
-    """Goes through lines once, from block to block."""
+def _blocks(nodes: Sequence[Node]) -> list[Block]:
+    found: list[Block] = []
+    for node in nodes:
+        if node.kind in ("bullet_list", "ordered_list"):
+            found += [_item(node.kind, item) for item in node.children]
+        else:
+            found.append(_of_node(node))
+    return found
 
-    def __init__(self, lines: Sequence[str]) -> None:
-        self.lines, self.place = list(lines), 0
 
-    def blocks(self) -> list[Block]:
-        found: list[Block] = []
-        while self.place < len(self.lines):
-            line = self.lines[self.place]
-            if not line.strip():
-                self.place += 1
-            else:
-                found.append(self._block(line))
-        return found
-
-    def _block(self, line: str) -> Block:
-        bare = line.strip()
-        if fence := _FENCE.match(bare):
-            return self._code(fence)
-        if bare.startswith("$$"):
-            return self._equation(bare)
-        if _ROW.match(bare) and _DASHES.match(self._ahead()):
-            return self._table()
-        if _QUOTE.match(bare):
-            return made("quote", "\n".join(self._while(_QUOTE)))
-        if not _RULE.match(bare) and (item := _ITEM.match(line)):
-            return self._item(item)
-        return self._single(bare)
-
-    def _single(self, bare: str) -> Block:
-        self.place += 1
-        if _RULE.match(bare):
+def _of_node(node: Node) -> Block:
+    match node.kind:
+        case "heading":
+            return made(f"heading_{min(node.facts['level'], 3)}", _source(node))
+        case "blockquote":
+            return _holding("quote", node.children)
+        case "fence" | "code_block":
+            body = {"rich_text": unformatted(node.text.removesuffix("\n"))}
+            return {"type": "code", "code": {**body, "language": language_of(str(node.facts.get("language", "")))}}
+        case "hr":
             return {"type": "divider", "divider": {}}
-        if heading := _HEADING.match(bare):
-            return made(f"heading_{min(len(heading[1]), 3)}", heading[2])
-        if picture := _PICTURE.match(bare):
-            image = {"type": "external", "external": {"url": picture[2]}, "caption": rich(picture[1])}
-            return {"type": "image", "image": image}
-        return made("paragraph", "\n".join([bare, *self._paragraph()]))
+        case "table":
+            return _table(node)
+        case _:
+            return _paragraph(_source(node))
 
-    def _ahead(self) -> str:
-        return self.lines[self.place + 1].strip() if self.place + 1 < len(self.lines) else ""
 
-    def _while(self, form: re.Pattern[str]) -> list[str]:
-        found: list[str] = []
-        while self.place < len(self.lines) and (match := form.match(self.lines[self.place].strip())):
-            found.append(match[1])
-            self.place += 1
-        return found
+def _source(node: Node) -> str:
+    """The text of a paragraph, heading or cell as it was written; line breaks without a sign for them."""
+    text = "".join(each.text for each in node.children)
+    return "\n".join(line.strip() for line in _BREAK.sub(r"\1", text).split("\n"))
 
-    def _paragraph(self) -> list[str]:
-        found: list[str] = []
-        while self.place < len(self.lines) and not self._begins(self.lines[self.place]):
-            found.append(self.lines[self.place].strip())
-            self.place += 1
-        return found
 
-    def _begins(self, line: str) -> bool:
-        """Does another block begin here, or this one end?"""
-        bare = line.strip()
-        if not bare or bare.startswith("$$") or (_ROW.match(bare) and _DASHES.match(self._ahead())):
-            return True
-        return any(form.match(bare) for form in (_FENCE, _HEADING, _RULE, _QUOTE, _ITEM, _PICTURE))
+def _paragraph(text: str) -> Block:
+    if picture := _PICTURE.fullmatch(text):
+        image = {"type": "external", "external": {"url": picture[2]}, "caption": rich(picture[1])}
+        return {"type": "image", "image": image}
+    if equation := _EQUATION.fullmatch(text):
+        return {"type": "equation", "equation": {"expression": equation[1].strip()}}
+    return made("paragraph", text)
 
-    def _code(self, fence: re.Match[str]) -> Block:
-        indent = len(self.lines[self.place]) - len(self.lines[self.place].lstrip())
-        end = re.compile(rf"^\s*{re.escape(fence[1][0])}{{{len(fence[1])},}}\s*$")
-        self.place += 1
-        found: list[str] = []
-        while self.place < len(self.lines):
-            line = self.lines[self.place]
-            self.place += 1
-            if end.match(line):
-                break
-            found.append(line[min(indent, len(line) - len(line.lstrip())) :])
-        body = {"rich_text": unformatted("\n".join(found)), "language": language_of(fence[2])}
-        return {"type": "code", "code": body}
 
-    def _equation(self, bare: str) -> Block:
-        self.place += 1
-        found = [bare[2:]]
-        while not found[-1].endswith("$$") and self.place < len(self.lines):
-            found.append(self.lines[self.place].strip())
-            self.place += 1
-        return {"type": "equation", "equation": {"expression": "\n".join(found).removesuffix("$$").strip()}}
-
-    def _table(self) -> Block:
-        head = self._while(_ROW)
-        rows = [_cells(each) for number, each in enumerate(head) if number != 1]
-        width = len(rows[0])
-        filled = [[*row[:width], *[""] * (width - len(row))] for row in rows]
-        cells = [{"type": "table_row", "table_row": {"cells": [rich(cell) for cell in row]}} for row in filled]
-        body = {"table_width": width, "has_column_header": True, "has_row_header": False, "children": cells}
-        return {"type": "table", "table": body}
-
-    def _item(self, item: re.Match[str]) -> Block:
-        self.place += 1
-        mine = [*filter(None, [item[5]]), *self._paragraph()]
-        below = self._below(len(item[1]))
-        block = _item_of(item, "\n".join(mine))
-        if below:
-            block[block["type"]]["children"] = below
+def _item(kind: str, item: Node) -> Block:
+    if kind == "ordered_list":
+        return _holding("numbered_list_item", item.children)
+    text = _source(item.children[0]) if item.children and item.children[0].kind == "paragraph" else ""
+    if task := _TASK.fullmatch(text):
+        block = _holding("to_do", item.children, task[2])
+        block["to_do"]["checked"] = task[1] in "xX"
         return block
-
-    def _below(self, margin: int) -> list[Block]:
-        """What is indented further than the item's own mark, as blocks inside it."""
-        taken: list[str] = []
-        while self.place < len(self.lines):
-            line = self.lines[self.place]
-            if line.strip() and len(line) - len(line.lstrip()) <= margin:
-                break
-            taken.append(line)
-            self.place += 1
-        indents = [len(line) - len(line.lstrip()) for line in taken if line.strip()]
-        return _Reader([line[min(indents) :] for line in taken]).blocks() if indents else []
+    return _holding("bulleted_list_item", item.children)
 
 
-def _item_of(item: re.Match[str], text: str) -> Block:
-    if item[4] is not None:
-        return made("to_do", text, checked=item[4] in "xX")
-    return made("bulleted_list_item" if item[2] in "-*+" else "numbered_list_item", text)
+def _holding(kind: str, nodes: Sequence[Node], text: str | None = None) -> Block:
+    """A block whose text is the first paragraph of what it holds; the others are inside."""
+    first = bool(nodes) and nodes[0].kind == "paragraph"
+    block = made(kind, (_source(nodes[0]) if first else "") if text is None else text)
+    if below := _blocks(nodes[1:] if first else nodes):
+        block[kind]["children"] = below
+    return block
 
 
-def _cells(row: str) -> list[str]:
-    return [cell.strip().replace(r"\|", "|") for cell in _CELL.split(row)]
+def _table(node: Node) -> Block:
+    rows = [row.children for part in node.children for row in part.children]
+    width = len(rows[0])
+    cells = [[rich(_source(cell)) for cell in row] for row in rows]
+    made_rows = [{"type": "table_row", "table_row": {"cells": each}} for each in cells]
+    body = {"table_width": width, "has_column_header": True, "has_row_header": False, "children": made_rows}
+    return {"type": "table", "table": body}
 
 
 def _raised(blocks: list[Block], level: int) -> list[Block]:

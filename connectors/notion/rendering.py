@@ -4,6 +4,7 @@ Nothing here fails on a strange shape: it is layout. Sources: @notionhq/client 5
 developers.notion.com/reference/block.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,13 +102,12 @@ def _paragraph(node: Node) -> str:
 
 
 def _guarded(line: str) -> str:
-    head = line[:12].lstrip()
-    digits = head.lstrip("0123456789")
-    if digits != head and digits[:1] in (".", ")"):
-        cut = line.index(digits[0])
-        return f"{line[:cut]}\\{line[cut:]}"
-    begins = head[:2] in ("- ", "+ ", "$$") or head[:1] in ("#", ">", "|") or head[:3] in ("---", "___", "~~~")
-    return f"{line[: len(line) - len(line.lstrip())]}\\{line.lstrip()}" if begins else line
+    bare = line.lstrip()
+    number = re.match(r"\d{1,9}(?=[.)](?: |$))", bare)
+    if number:
+        return f"{number[0]}\\{bare[len(number[0]) :]}"
+    begins = re.match(r"[-+](?: |$)|[#>|=]|\$\$|---|___|~~~|- -|_ _", bare)
+    return f"\\{bare}" if begins else line
 
 
 def _heading(node: Node) -> str:

@@ -45,7 +45,8 @@ ERRORS = ErrorMap(
         Rule(
             code="already_done",
             status=(200, 400),
-            text="duplicate key|already exists|id .{0,30}already (?:in use|taken)",
+            text="duplicate key|already exists|unique constraint|must be unique|conflict on insert"
+            "|id .{0,30}already (?:in use|taken)",
         ),
         Rule(
             code="contract_changed",

@@ -202,6 +202,16 @@ async def test_a_catch_up_that_fails_is_tried_again(
     assert await references(database) == ["a"]
 
 
+async def test_a_write_that_begins_and_ends_after_the_log_was_closed_breaks_no_call(
+    database: Database, folder: Path
+) -> None:
+    async with AuditLog.open(database, folder) as kept:
+        kept(record("a"))
+    kept.begin(record("late", effect="write"))
+    kept(record("late", effect="write"))
+    assert await references(database) == ["a"]
+
+
 async def test_a_spool_that_has_grown_is_started_anew_with_the_calls_under_way(
     database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.core.writes import CONNECTION, PaddedSealer, Writer, make_connector
+from tests.core.writes import CONNECTION, PaddedSealer, Writer, drop, make_connector
 
 from clew.core import once
 from clew.core.api import Api
@@ -210,6 +210,25 @@ async def test_the_key_of_a_graphql_mutation_is_one_of_its_variables(journal: Jo
     async with httpx.AsyncClient(trust_env=False) as client:
         await Writer(client, journal, shop).call(url, "refund", {"order": 3})
     assert b'"variables":{"order":3,"key":"' in requests[0]
+
+
+async def test_a_write_that_reads_first_is_repeated_like_any_other(journal: Journal, serve: Any, reply: Any) -> None:
+    import httpx
+
+    notes = Connector("notes", "https://api.notes.example")
+
+    @notes.write(once=once.NaturalKey(field="id"))
+    async def add(api: Api, text: str) -> dict[str, Any]:
+        """Add a note where notes go."""
+        place = await api.get("/place")
+        return await api.post("/notes", json={"text": text, "place": place["id"]}, into=dict[str, Any])
+
+    url, requests = await serve(reply(200, {"id": 1}), drop, reply(200, {"id": 1}), reply(201, {"id": 7}))
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert await Writer(client, journal, notes).call(url, "add", {"text": "a"}) == {"id": 7}
+    posted = [request.partition(b"\r\n\r\n")[2] for request in requests if request.startswith(b"POST")]
+    assert len(posted) == 2
+    assert posted[0] == posted[1]
 
 
 def test_a_parameter_may_not_be_called_request_id() -> None:

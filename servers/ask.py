@@ -104,7 +104,10 @@ class McpHost:
 
     @property
     def refused(self) -> bool:
-        """Does the call come back with a no? It stays one, even if the policy would not ask (any more)."""
+        """Does the call come back with a no? It stays one, even if the policy would not ask (any more). A link that
+        was not opened is no answer about the call."""
+        if self.continues:
+            return False
         answer = (self._params.input_responses or {}).get(_KEY)
         return isinstance(answer, types.ElicitResult) and answer.action == "decline"
 

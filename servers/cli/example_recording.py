@@ -22,7 +22,7 @@ from clew.testing.places import shown
 
 def record(arguments: Namespace) -> int:
     """Call the tool, clean what went over the wire, replay it, and only then write it."""
-    settings = begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     from clew.testing.exchanges import replay, write_example
 
     connector = load(arguments.connector)

@@ -20,7 +20,7 @@ from clew.auth.refresh import Refresher
 from clew.auth.schemes import ClientCredentials
 from clew.auth.vault import Vault
 from clew.core.errors import InternalError
-from clew.core.pool import SlotTransport
+from clew.core.pool import SlotTransport, tls
 from clew.core.secret import Secret
 
 from .conftest import WORK
@@ -84,8 +84,10 @@ async def provider(folder: Path, client: str) -> AsyncGenerator[Provider]:
 @pytest.fixture
 async def http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    tls.cache_clear()  # another test's trusted certificates
     async with httpx.AsyncClient(transport=CertificateTransport(SlotTransport())) as client:
         yield client
+    tls.cache_clear()
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"UNIQUE constraint failed|duplicate key|SQLITE_CONSTRAINT_(?:UNIQUE|PRIMARYKEY)", "already_done"),
     (r"constraint failed|SQLITE_CONSTRAINT|syntax error|SQLITE_MISMATCH", "invalid_input"),
     (r"QueuePool limit|too many connections|connection pool", "rate_limited"),
-    (r"readonly database|SQLITE_READONLY|permission denied|SQLITE_PERM", "permission"),
+    (r"readonly database|SQLITE_READONLY|permission denied|SQLITE_PERM|SQLITE_AUTH|not authorized", "permission"),
     (r"database or disk is full|SQLITE_FULL", "quota_exhausted"),
     (r"password authentication failed|login failed|access denied for user", "auth_revoked"),
     (r"server closed the connection|lost connection|gone away|connection (?:reset|refused)", "lost"),

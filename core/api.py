@@ -28,6 +28,7 @@ from clew.core.response import Response
 if TYPE_CHECKING:
     import httpx
 
+    from clew.core.carrier import Carrier
     from clew.core.mail.api import MailApi
     from clew.core.wire import Trail, Wire
     from clew.core.writing import Writing
@@ -183,6 +184,22 @@ class Api:
         request = httpx.Request("POST", url, headers={"content-type": "application/octet-stream"}, content=content)
         attempt = Attempt("POST", "(upload)")
         await wire.exchange(Exchange(request, attempt, True, self._deadline, self._host, self._trail))
+
+    async def carry(self, method: str, route: str, carrier: "Carrier", *, safe: bool) -> Response:
+        """Have `carrier` do one operation over a transport that is not HTTP. `method` and `route` are for the record;
+        `safe` says that it changes nothing, so that it may be done again."""
+        import httpx
+
+        from clew.core.wire import Exchange
+
+        if self._effect is Effect.READ and not safe:
+            raise ConfigurationError(f"a read tool may not do {method} {route}.")
+        if self._writing is not None:
+            await self._writing.depart(safe=safe)
+        request = httpx.Request(method, f"{self._wire.base_url}/{route}")
+        end, host, trail = self._deadline, self._host, self._trail
+        exchange = Exchange(request, Attempt(method, route), safe, end, host, trail, carrier=carrier)
+        return await self._wire.exchange(exchange)
 
     @property
     def mail(self) -> "MailApi":

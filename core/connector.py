@@ -98,13 +98,13 @@ class Asking:
 class Connector:
     """One provider's API as facts. Tools are added by the decorators `read`, `write` and `destructive(preview=…)`.
 
-    `base_url` is the API's root; an operator can override it (`[connectors.NAME] base_url`). `mail://account` says that
-    the servers are SMTP and IMAP and stand in the connection's variables. `auth` lists the ways to
-    authenticate, the preferred one first. `headers` go with every request. `graphql` is the path of the GraphQL
-    endpoint below `base_url`. `rate_limits` holds the provider's budgets (`Limit`) and where answers say what is left
-    (`RateLimitHeaders`), one or several. `webhooks` says how deliveries are verified, one scheme or several of which a
-    delivery uses one, `events` what they say, `subscription` how to ask for them, `watch` how to look where nobody
-    delivers. `docs` is where a person reads about the API.
+    `base_url` is the API's root; an operator can override it (`[connectors.NAME] base_url`). `mail://account` says
+    that the servers are SMTP and IMAP and stand in the connection's variables, `sql://HOST:PORT` that tools reach a
+    database through a carrier. `auth` lists the ways to authenticate, the preferred one first. `headers` go with every
+    request. `graphql` is the path of the GraphQL endpoint below `base_url`. `rate_limits` holds the provider's budgets
+    (`Limit`) and where answers say what is left (`RateLimitHeaders`), one or several. `webhooks` says how deliveries
+    are verified, one scheme or several of which a delivery uses one, `events` what they say, `subscription` how to ask
+    for them, `watch` how to look where nobody delivers. `docs` is where a person reads about the API.
     """
 
     name: str
@@ -130,7 +130,7 @@ class Connector:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigurationError(f"connector name {self.name!r}: use lower-case letters, digits and _, at most 40.")
-        if not re.match(r"(https?|mail)://[^/?#]+", self.base_url):
+        if not re.match(r"(https?|mail|sql)://[^/?#]+", self.base_url):
             raise ConfigurationError(f"connector {self.name}: base_url must be an http(s) URL, not {self.base_url!r}.")
 
     def __repr__(self) -> str:

@@ -9,10 +9,15 @@ import httpx
 import pytest
 import respx
 
+from clew import Api, Secret
 from clew.connectors.pagerduty import pagerduty
+from clew.core.connector import Effect
+from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome, Retry
 from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal, State
+from clew.core.subscriptions import Wish
+from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
 
@@ -275,3 +280,36 @@ async def test_a_note_is_found_by_its_mark(tool: Tool, pd: respx.MockRouter, jou
         error = await failed(tool, "add_note", incident_id="QINC0001", content="looking")
         assert (error.outcome, error.retry) == (Outcome.NOT_APPLIED, Retry.SAME_CALL)
     assert (await end_of(journal), route.call_count) == (State.APPLIED if there else State.NOT_APPLIED, 1)
+
+
+def bound(call: Calling, effect: Effect) -> Api:
+    return Api(call.wire(pagerduty), Deadline.after(5), Trail(), effect, SilentHost())
+
+
+async def test_whose_login_it_is(call: Calling, pd: respx.MockRouter) -> None:
+    assert pagerduty.identify is not None
+    route = pd.get("/users/me").respond(json={"user": {"id": "PUADA1", "email": "ada@shop.example"}})
+    assert await pagerduty.identify(bound(call, Effect.READ)) == "ada@shop.example"
+    route.respond(400, json=refusal(2001, "Requires a user"))
+    assert await pagerduty.identify(bound(call, Effect.READ)) == "an account key"
+
+
+async def test_events_are_asked_for_and_given_up(call: Calling, pd: respx.MockRouter) -> None:
+    hooks = pagerduty.subscription
+    assert hooks is not None
+    made = {"id": "PHOOK01", "active": True, "delivery_method": {"secret": "s" * 32}}
+    route = pd.post("/webhook_subscriptions").respond(201, json={"webhook_subscription": made})
+    wish = Wish(url="https://a.example/in", secret=Secret("x"), types=("incident.triggered",), where={})
+    told = await hooks.create(bound(call, Effect.WRITE), wish)
+    assert (told.id, told.secret) == ("PHOOK01", Secret("s" * 32))
+    assert sent(route)["webhook_subscription"]["events"] == ["incident.triggered"]
+    paused = {**made, "delivery_method": {"temporarily_disabled": True}}
+    one = pd.get("/webhook_subscriptions/PHOOK01").respond(json={"webhook_subscription": paused})
+    seen = await hooks.check(bound(call, Effect.READ), "PHOOK01", {})
+    assert seen is not None
+    assert not seen.active
+    one.respond(404, json=refusal(2100))
+    assert await hooks.check(bound(call, Effect.READ), "PHOOK01", {}) is None
+    gone = pd.delete("/webhook_subscriptions/PHOOK01").respond(204)
+    await hooks.remove(bound(call, Effect.WRITE), "PHOOK01", {})
+    assert gone.call_count == 1

@@ -109,6 +109,8 @@ class Settling(Holding):
             return await self._unknown(error)
         if error.code is Code.CONFLICT and not isinstance(kind, offers.ProviderKey):
             return await self._unknown(error)
+        if isinstance(kind, offers.NaturalKey) and kind.field and self.look is not None:
+            return await self._unknown(error)  # a refusal whose words nobody knows may mean that our id is taken
         await self._finish(Ending(state=State.NOT_APPLIED, code=error.code, settled_by="repeat"))
         raise error
 

@@ -154,8 +154,8 @@ def _made(values: Mapping[str, Any], where: str) -> Profile:
 
 
 def _check(profile: Profile) -> None:
-    if profile.query or profile.write:
-        raise ConfigurationError("declared statements ([query.NAME], [write.NAME]) are not served yet; remove them.")
+    if profile.write:
+        raise ConfigurationError("declared writes ([write.NAME]) are not served yet; remove them.")
     parts = urlsplit(profile.address)
     try:
         parts.port  # noqa: B018 - reading it is the check

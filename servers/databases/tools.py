@@ -15,6 +15,7 @@ from clew.core.connector import Connector
 from clew.core.errors import InvalidInputError
 from clew.core.limits import Limit
 from clew.core.registry import discover
+from clew.servers.databases.declared import DeclaredQuery
 from clew.servers.databases.dialects import Dialect, dialect_of
 from clew.servers.databases.guard import LONGEST, check_read, has_limit
 from clew.servers.databases.profile import Profile, read_profile
@@ -92,7 +93,9 @@ def _add_reads(made: Connector, dialect: Dialect) -> None:
 
     async def query(api: Api, sql: Sql, params: Params = None, cursor: Cursor = None) -> Rows:
         """Run one SELECT."""
-        values = params or {}
+        return await run(api, sql, params or {}, cursor)
+
+    async def run(api: Api, sql: str, values: dict[str, Value], cursor: str | None) -> Rows:
         ordered = check_read(sql, profile.product)
         check_values(sql, values)
         skip = place_of(cursor, sql, values)
@@ -109,6 +112,8 @@ def _add_reads(made: Connector, dialect: Dialect) -> None:
     made.read(toolset="schema")(describe_table_)
     if profile.free_queries:
         made.read(toolset="queries")(query)
+    for name, stated in profile.query.items():
+        made.read(toolset="declared")(DeclaredQuery(name, stated, profile.product, run))
     made.identity(identity)
 
 

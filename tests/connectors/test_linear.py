@@ -395,11 +395,12 @@ MADE: dict[str, Any] = {
 
 @pytest.mark.parametrize("tool", MADE)
 @pytest.mark.parametrize("first", [LOST, httpx.Response(502)])
+@pytest.mark.parametrize("second", [TAKEN, refusal("Argument Validation Error", type="invalid input")])
 async def test_what_was_made_before_its_answer_was_lost_is_found_by_our_id(
-    api: Provider, journal: Journal, tool: str, first: Any
+    api: Provider, journal: Journal, tool: str, first: Any, second: Any
 ) -> None:
     mutation, _, thing, given, look, made = MADE[tool]
-    api.says(mutation, first, TAKEN)
+    api.says(mutation, first, second)
     api.says(look, {thing: made})
     assert (await api.tool(tool, **given))["id"] == made["id"]
     one, two = (sent["input"]["id"] for sent in api.asked_for(mutation))

@@ -231,6 +231,35 @@ async def test_a_write_that_reads_first_is_repeated_like_any_other(journal: Jour
     assert posted[0] == posted[1]
 
 
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_repeat_refused_in_unknown_words_is_looked_up_by_our_id(
+    journal: Journal, serve: Any, reply: Any, there: bool
+) -> None:
+    import httpx
+
+    notes = Connector("notes", "https://api.notes.example")
+
+    async def made(api: Api, key: str) -> dict[str, Any] | None:
+        found: list[dict[str, Any]] = await api.get("/notes", query={"id": key})
+        return found[0] if found else None
+
+    @notes.write(once=once.NaturalKey(field="id"), verify=once.Look(made, after=0.0, tries=1))
+    async def add(api: Api, text: str) -> dict[str, Any]:
+        """Add a note under an id of ours."""
+        return await api.post("/notes", json={"text": text}, into=dict[str, Any])
+
+    url, _ = await serve(drop, reply(422, {"message": "no"}), reply(200, [{"id": 7}] if there else []))
+    async with httpx.AsyncClient(trust_env=False) as client:
+        writer = Writer(client, journal, notes)
+        if there:
+            assert await writer.call(url, "add", {"text": "a"}) == {"id": 7}
+        else:
+            with pytest.raises(TransientError, match="did not happen"):
+                await writer.call(url, "add", {"text": "a"})
+    (row,) = await journal.rows()
+    assert (row.state, row.settled_by) == (State.APPLIED if there else State.NOT_APPLIED, "look")
+
+
 def test_a_parameter_may_not_be_called_request_id() -> None:
     notes = Connector("notes", "https://api.notes.example")
 

@@ -105,7 +105,7 @@ def test_fields_bucket_and_link_are_shown(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("name", "connector"),
-    [("microsoft-graph", "microsoft"), ("Jira", "atlassian"), ("soap-xml", "soap"), ("no-such-one", "generic")],
+    [("microsoft-graph", "microsoft"), ("Jira", "jira"), ("soap-xml", "soap"), ("no-such-one", "generic")],
 )
 def test_other_names_of_providers_are_known(run: Run, name: str, connector: str) -> None:
     assert judged(run, name, {"status": 404})["connector"] == connector
@@ -222,4 +222,4 @@ def test_lists_hide_connectors_that_have_only_facts(capsys: pytest.CaptureFixtur
     assert main(["list", "--all", "--json"]) == 0
     every = {each["name"] for each in json.loads(capsys.readouterr().out)}
     assert {"github", "acme"} <= few
-    assert "hubspot" in every - few
+    assert "airtable" in every - few

@@ -110,7 +110,10 @@ ORDERS: dict[str, list[list[str]]] = {
     "webhooks status": [["--check", "--json"], ["acme"]],
     "webhooks subscribe": [["acme", *A, "--url", "https://hooks.example"]],
     "webhooks renew": [["acme"], []],
-    "webhooks send": [["acme", *A, "--to", "http://127.0.0.1:9/webhooks"], ["acme", "--to", "http://127.0.0.1:9/hooks"]],
+    "webhooks send": [
+        ["acme", *A, "--to", "http://127.0.0.1:9/webhooks"],
+        ["acme", "--to", "http://127.0.0.1:9/hooks"],
+    ],
     "record": [["acme", "get_contact", "contact_id=con_000001", "--into", "examples"]],
 }
 

@@ -24,7 +24,8 @@ _PATIENCE_SECONDS = 2.0
 KEPT = ("initialize", "server/discover", "tools/list", "ping")
 """Requests that depend on nothing but the key of the manifest; `tools/list` also on the logins, so it is checked."""
 _LARGEST = 8 << 20
-_SECRETS = ("CLEW_MASTER_KEY", "CLEW_PKCS11_PIN", "CLEW_DATABASE", "CLEW_CONSOLE_CLIENT_SECRET")
+_SECRETS = ("CLEW_MASTER_KEY", "CLEW_PKCS11_PIN", "CLEW_DATABASE", "CLEW_LIMITS", "CLEW_CONSOLE_CLIENT_SECRET")
+"""Variables that may hold one: no digest is made of them."""
 _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _MARKS = tuple(f'"{method}"'.encode() for method in KEPT)
 
@@ -159,7 +160,8 @@ def _key(words: list[str]) -> str:
         f"{name}={value}" for name, value in sorted(os.environ.items())
         if name.startswith("CLEW_") and name not in _SECRETS
     ]  # fmt: skip
-    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111
+    folder = "~/Library/Application Support" if sys.platform == "darwin" else "~/.config"
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser(folder)  # noqa: PTH111
     files = ["clew.toml", os.path.join(config, "clew", "clew.toml"), os.environ.get("CLEW_CONFIG", "")]  # noqa: PTH118
     files += [word.removeprefix("openapi:").removeprefix("graphql:").removeprefix("soap:") for word in words]
     packages = [folder for folder in sys.path if folder.endswith("site-packages")]

@@ -164,7 +164,7 @@ async def search_records(
     """Search all text of records. The index lags behind writes: check those with get_record or query_records."""
     named = objects or ["Account", "Contact", "Lead"]
     fields = {f"{each}.fields": _FOUND.get(each.casefold(), "Id,Name") for each in named}
-    query = {"q": words, "sobject": named, "overallLimit": limit, **fields}
+    query: dict[str, str | int | list[str]] = {"q": words, "sobject": named, "overallLimit": limit, **fields}
     found = await api.get("/parameterizedSearch", query=query, at="searchRecords", into=list[dict[str, Any]])
     return [_hit(each) for each in found]
 

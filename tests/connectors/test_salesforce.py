@@ -76,7 +76,7 @@ def refusal(code: str, message: str = "m", fields: list[str] | None = None) -> l
 
 def field(name: str, kind: str = "string", **more: Any) -> dict[str, Any]:
     plain = {"length": 80, "nillable": True, "createable": True, "updateable": True, "defaultedOnCreate": False}
-    rest = {"externalId": False, "restrictedPicklist": False, "picklistValues": [], "referenceTo": []}
+    rest: dict[str, Any] = {"externalId": False, "restrictedPicklist": False, "picklistValues": [], "referenceTo": []}
     return {"name": name, "label": name, "type": kind, "relationshipName": None, **plain, **rest, **more}
 
 
@@ -233,7 +233,7 @@ async def test_a_query_is_paged_to_its_end(tool: Tool, org: respx.MockRouter) ->
     "place", ["/services/data/v66.0/query/01g000000000001AAA-200", "/services/apexrest/x", "", None, "../../x"]
 )
 async def test_a_next_page_that_is_none_ends_the_paging(tool: Tool, org: respx.MockRouter, place: str | None) -> None:
-    page = {"totalSize": 3, "done": False, "records": [], "nextRecordsUrl": place}
+    page: dict[str, Any] = {"totalSize": 3, "done": False, "records": [], "nextRecordsUrl": place}
     org.get("/query/01g000000000001AAA-200").respond(json=page)
     error = await failed(tool, "query_records", soql="SELECT Id FROM Lead", cursor="01g000000000001AAA-200")
     assert error.code is Code.CONTRACT_CHANGED
@@ -414,6 +414,13 @@ async def test_a_duplicate_is_a_conflict_and_not_explained_away(tool: Tool, org:
     assert (error.code, error.outcome, org.calls.call_count) == (Code.CONFLICT, Outcome.NOT_APPLIED, 1)
 
 
+THERE: list[tuple[list[tuple[str, float, dict[str, Any]]], State]] = [
+    ([("001", 0.0, {})], State.APPLIED),
+    ([], State.NOT_APPLIED),
+    ([("001", 0.0, {"LastName": "other", "Subject": "other"})], State.NOT_APPLIED),
+    ([("001", 60.0, {})], State.UNKNOWN),  # an equal one from just before, or a clock that is slow
+    ([("001", 0.0, {}), ("002", 0.0, {})], State.UNKNOWN),
+]
 CREATED: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     (
         "create_record",
@@ -436,16 +443,7 @@ CREATED: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("there", "end"),
-    [
-        ([("001", 0.0, {})], State.APPLIED),
-        ([], State.NOT_APPLIED),
-        ([("001", 0.0, {"LastName": "other", "Subject": "other"})], State.NOT_APPLIED),
-        ([("001", 60.0, {})], State.UNKNOWN),  # an equal one from just before, or a clock that is slow
-        ([("001", 0.0, {}), ("002", 0.0, {})], State.UNKNOWN),
-    ],
-)
+@pytest.mark.parametrize(("there", "end"), THERE)
 @pytest.mark.parametrize(("name", "given", "path", "stored"), CREATED)
 async def test_what_was_made_is_found_by_content_author_and_time(
     tool: Tool,

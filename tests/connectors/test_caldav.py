@@ -95,9 +95,10 @@ async def test_a_lost_creation_is_sent_again_under_the_same_uid_and_then_read(
     tool: Any, dav: respx.MockRouter, journal: Journal
 ) -> None:
     put = dav.put(path__startswith=HOME).mock(side_effect=[LOST, httpx.Response(412)])
-    dav.get(path__startswith=HOME).mock(side_effect=lambda request: found(ics(*TIMES)))
+    dav.get(path__startswith=HOME).mock(return_value=found(ics(*TIMES)))
     made = await tool("create_event", **NEW)
-    first, second = (each.request for each in put.calls)
+    sent: list[httpx.Request] = [put.calls[number].request for number in range(2)]
+    first, second = sent
     assert first.url == second.url
     assert made["id"] == first.url.path
     for request in (first, second):

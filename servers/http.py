@@ -25,6 +25,7 @@ from clew.servers.console.pages import console_routes
 from clew.servers.console_address import BASE, announced
 from clew.servers.guard import configure, raise_file_limit
 from clew.servers.mcp import build_server
+from clew.servers.rounds import open_rounds
 from clew.servers.runtime import Runtime
 
 
@@ -110,6 +111,7 @@ async def serve_http(
     with open_listener(address, *parse_address(address)) as listener:
         shown, port = shown_address(listener)
         settings = runtime.settings
+        runtime.rounds = await open_rounds(runtime.store.database, runtime.store.sealer)
         async with open_desk(settings, runtime) as desk:
             console = console_routes(desk, Places(port, shown, settings.console.url))
             app = create_app(runtime, host=shown, port=port, more=[*more, *console])

@@ -1,7 +1,6 @@
 """Connectors as an MCP server: the one place where our tools meet the protocol. Both protocol eras, any transport."""
 
 import logging
-import os
 from collections.abc import Collection
 from typing import Any
 
@@ -10,7 +9,6 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 
 from clew import __version__
 from clew.core.call import Suspend
@@ -26,6 +24,7 @@ from clew.servers.offering import Bound
 from clew.servers.origins import origin_of, tenant_of
 from clew.servers.rendering import fail, succeed
 from clew.servers.results import Spill
+from clew.servers.rounds import OwnAnswers, boundary
 from clew.servers.runtime import Runtime
 from clew.servers.tasks import Tasks
 
@@ -51,7 +50,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
     )
     listed = {tool.name: tool for tool in offered}
     schemas = {tool.name: tool.input_schema for tool in offered}
-    spent: dict[str, float] = {}
+    answers = runtime.rounds or OwnAnswers()
     spill, events = Spill(), EventResources(runtime)
     runtime.tools_changed = events.tools_changed
     tasks = Tasks(runtime, spill)
@@ -67,7 +66,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
     ) -> types.CallToolResult | types.InputRequiredResult:
         if params.name not in schemas:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
-        host, origin = McpHost(context, params, spent), origin_of(context)
+        host, origin = McpHost(context, params, answers), origin_of(context)
         name, arguments = params.name, params.arguments or {}
         try:
             if discover and name != discovery.CALL:
@@ -118,8 +117,7 @@ def build_server(runtime: Runtime) -> Server[Any]:
     )
     if any(bound.tool.workflow for bound in runtime.tools.values()):
         tasks.offer(server)
-    security = RequestStateSecurity(keys=[runtime.state_key or os.urandom(32)])
-    server.middleware.append(RequestStateBoundary(security, default_audience=runtime.name))
+    server.middleware.append(boundary(runtime.rounds, audience=runtime.name))
     return server
 
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
 import httpx
@@ -56,6 +56,9 @@ from clew.servers.store import Store, open_events, open_limits, open_store
 from clew.servers.tenancy import Tenancy, tenancy
 from clew.servers.waiting import Waiting
 
+if TYPE_CHECKING:
+    from clew.servers.rounds import Rounds
+
 log = logging.getLogger(__name__)
 
 
@@ -80,7 +83,7 @@ class Runtime:
     evidence: Evidence | None = None
     discover: bool = False
     tools_changed: Callable[[], Awaitable[None]] | None = None
-    state_key: bytes | None = None
+    rounds: "Rounds | None" = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     notices: Notices = field(default_factory=Notices)

@@ -1,17 +1,9 @@
 """Who calls over HTTP: the person or program that an authorization server has vouched for."""
 
-import hashlib
-import json
-import re
 from dataclasses import dataclass
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
-
-from clew.core.connection import LOCAL_TENANT
-
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+|-]{0,127}")
-_DERIVED = "id-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +46,3 @@ class Caller(AuthenticatedUser):
     def tenant(self) -> str:
         """Whose connections its calls use."""
         return self.principal.tenant
-
-
-def tenant_named(text: str, issuer: str) -> str:
-    """The tenant that belongs to a claim's value: the value where it can be a tenant's name, else a name derived from
-    it. Two values never lead to one tenant, and none leads to that of this machine."""
-    if _PLAIN.fullmatch(text) and text != LOCAL_TENANT and not text.startswith(_DERIVED):
-        return text
-    return _DERIVED + hashlib.sha256(json.dumps([issuer, text]).encode()).hexdigest()[:40]

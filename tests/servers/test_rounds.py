@@ -86,7 +86,8 @@ async def test_a_new_key_seals_only_when_every_worker_has_read_it(database: Data
 
 
 async def test_the_keys_go_after_their_time(database: Database, clock: Clock) -> None:
-    old = (await worker(database, clock)).seal(b"x")
+    new = await worker(database, clock)
+    old = new.seal(b"x")
     for _ in range(3):
         clock.now += WEEK + 1
         new = await worker(database, clock)

@@ -69,11 +69,11 @@ class Origin:
     """
 
     caller: str = ""
-    principal: str = ""
     task: str = ""
     trace_id: str = ""
     span_id: str = ""
     sampled: bool = True
+    principal: str = ""
 
 
 @dataclass(slots=True)

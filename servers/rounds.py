@@ -100,14 +100,13 @@ class Rounds:
         return used == 1
 
     async def refresh(self) -> None:
-        """Read the keys again when it is time. A database that is out does not end what is known."""
+        """Read the keys when it is time. A store that is out does not end what is known; while nothing is known, what
+        would be sealed or opened is refused."""
         if self._codec is not None and time.monotonic() - self._read_at < self._fresh:
             return
         try:
             await self._read()
         except ClewError as error:
-            if self._codec is None:
-                raise
             log.warning("the keys between rounds cannot be read: %s", error)
         self._read_at = time.monotonic()
 
@@ -177,8 +176,6 @@ async def _has_newer(tx: Transaction, moment: float) -> bool:
 async def open_rounds(
     database: Database, sealer: Sealer, clock: Callable[[], float] = time.time, *, fresh: float = _FRESH
 ) -> Rounds:
-    """Make the tables when they are missing, and read the keys; they are read again after `fresh` seconds."""
+    """Make the tables when they are missing. Keys are read when a call needs them, and again after `fresh` seconds."""
     await database.migrate("rounds", STEPS)
-    rounds = Rounds(database, sealer, clock, fresh)
-    await rounds.refresh()
-    return rounds
+    return Rounds(database, sealer, clock, fresh)

@@ -6,7 +6,7 @@ triggers included. The call runs it once and commits; the journal keeps it from 
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -51,7 +51,7 @@ class Preview(BaseModel):
 class DeclaredWrite(DeclaredStatement):
     """The function of a declared write's tool."""
 
-    returns: ClassVar[Any] = Changed
+    returns: Any = Changed
 
     def __init__(self, name: str, stated: WriteStatement, dialect: Dialect) -> None:
         """Raises `ConfigurationError` for a statement that changes no rows, or all of a table."""
@@ -118,7 +118,7 @@ class DeclaredWrite(DeclaredStatement):
 class Shown(DeclaredStatement):
     """The preview of a declared write, with the write's own parameters."""
 
-    returns: ClassVar[Any] = Preview
+    returns: Any = Preview
 
     def __init__(self, write: DeclaredWrite) -> None:
         super().__init__(f"preview_{write.__name__}"[:40], write.stated, write.dialect.profile.product)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,13 +143,15 @@ async def test_the_database_alone_keeps_a_write_from_what_is_no_change_of_rows(w
         f"VACUUM INTO '{canary}'",
         "CREATE TRIGGER t AFTER INSERT ON customers BEGIN SELECT 1; END",
     ):
-        session = Session(
-            dialect_of(world.profile), lambda each, sql=sql: each.exec_driver_sql(sql), writes=True, keep=True
-        )
+        session = Session(dialect_of(world.profile), _plainly(sql), writes=True, keep=True)
         with contextlib.suppress(CallError):
             await _carried(session)
         assert state(world) == before, sql
     assert not canary.exists()
+
+
+def _plainly(sql: str) -> Callable[[Any], None]:
+    return lambda connection: connection.exec_driver_sql(sql).close()
 
 
 async def _carried(session: Session) -> None:

@@ -53,7 +53,7 @@ async def test_what_deletes_asks_and_shows_the_rows_that_are_hit(world: World) -
     world.facts = WRITES
     assert await world("delete_invoices", customer=1, cents=24500) == {"changed": 3}
     (question,) = world.person.asked
-    hits: dict[str, Any] = question.preview["hits"]  # type: ignore[assignment]
+    hits: dict[str, Any] = question.preview["hits"]
     assert question.preview["would_change"] == 3
     assert hits["columns"] == ["id", "customer_id", "cents", "due", "paid"]
     assert sorted(row[0] for row in hits["rows"]) == [246, 248, 250]
@@ -73,7 +73,7 @@ async def test_a_policy_that_asks_shows_a_plain_write_too(world: World) -> None:
     world.facts = WRITES
     world.policy = Policy(writes=Decision.ASK)
     assert await world("mark_paid", id=3, day="2027-01-01") == {"changed": 1}
-    hits: dict[str, Any] = world.person.asked[0].preview["hits"]  # type: ignore[assignment]
+    hits: dict[str, Any] = world.person.asked[0].preview["hits"]
     assert hits["rows"][0][-1] == 0
 
 
@@ -117,7 +117,7 @@ async def test_returned_rows_are_shown_before_and_after(world: World) -> None:
     expected = [[7, 700 if world.product == "mariadb" else 701]]
     found = await world("update_one", id=7)
     assert found == {"changed": 1, "returned": {"columns": ["id", "cents"], "rows": expected}}
-    shown: dict[str, Any] = world.person.asked[0].preview["returned"]  # type: ignore[assignment]
+    shown: dict[str, Any] = world.person.asked[0].preview["returned"]
     assert shown["rows"] == expected
 
 

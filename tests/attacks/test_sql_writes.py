@@ -92,7 +92,7 @@ async def test_a_text_is_stored_as_it_is_and_nothing_else_happens(world: World) 
 async def test_a_parameter_inside_quotes_cannot_end_them(world: World) -> None:
     """PyMySQL writes values into the text: there such a value would stand outside of the quotes."""
     sql = "SELECT count(*) AS n FROM customers WHERE name <> ':name' AND name = :name"
-    stated = {"help": "x", "sql": sql, "parameters": {"name": {}}}
+    stated: dict[str, Any] = {"help": "x", "sql": sql, "parameters": {"name": {}}}
     world.facts = {"query": {"get_count": stated}}
     with pytest.raises(ConfigurationError, match="inside quotes"):
         await world("get_count", name=" OR 1=1 -- ")
@@ -301,7 +301,7 @@ async def test_a_write_that_runs_forever_ends_at_its_bound_and_changed_nothing(w
             "UPDATE customers SET name = :name WHERE id = 1 AND (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL "
             "SELECT x + 1 FROM n) SELECT count(*) FROM n) > 1"
         )
-    stated = {"help": "x", "sql": sql, "parameters": {"name": {}}}
+    stated: dict[str, Any] = {"help": "x", "sql": sql, "parameters": {"name": {}}}
     world.facts = {"seconds": 0.5, "write": {"update_name": stated}}
     before = state(world)
     error = await world.failed("update_name", name="x", seconds=4 if world.product == "sqlite" else 30)

@@ -162,7 +162,7 @@ def test_the_statement_says_whether_it_asks(tmp_path: Any) -> None:
     ],
 )
 def test_a_profile_cannot_declare_what_is_no_plain_change(sql: str, says: str) -> None:
-    stated = {"help": "x", "sql": sql, "parameters": {"name": {}} if ":name" in sql else {}}
+    stated: dict[str, Any] = {"help": "x", "sql": sql, "parameters": {"name": {}} if ":name" in sql else {}}
     profile = Profile.model_validate({"address": "sqlite:////x.db", "write": {"update_x": stated}})
     with pytest.raises(ConfigurationError, match=says):
         connector_of(profile)
@@ -170,13 +170,14 @@ def test_a_profile_cannot_declare_what_is_no_plain_change(sql: str, says: str) -
 
 def test_a_write_may_not_take_the_name_of_another_tool_nor_check_with_none() -> None:
     stated: dict[str, Any] = {"help": "x", "sql": "DELETE FROM t WHERE a = :a", "parameters": {"a": {}}}
-    for name, more, query, says in (
-        ("query", {}, {}, "already"),
-        ("drop_x", {"check": "gone"}, {}, "no declared query"),
-        ("drop_x", {"check": "list_b"}, {"list_b": {"sql": "SELECT :b AS a", "parameters": {"b": {}}}}, "takes"),
+    other: dict[str, Any] = {"help": "x", "sql": "SELECT :b AS a", "parameters": {"b": {}}}
+    for name, check, says in (
+        ("query", "", "already"),
+        ("drop_x", "gone", "no declared query"),
+        ("drop_x", "list_b", "takes"),
     ):
-        queries = {each: {"help": "x", **facts} for each, facts in query.items()}
-        facts = {"address": "sqlite:////x.db", "write": {name: {**stated, **more}}, "query": queries}
+        facts: dict[str, Any] = {"address": "sqlite:////x.db", "query": {"list_b": other}}
+        facts["write"] = {name: {**stated, "check": check}}
         with pytest.raises(ConfigurationError, match=says):
             connector_of(Profile.model_validate(facts))
 

@@ -97,8 +97,8 @@ async def test_a_lost_creation_is_sent_again_under_the_same_uid_and_then_read(
     put = dav.put(path__startswith=HOME).mock(side_effect=[LOST, httpx.Response(412)])
     dav.get(path__startswith=HOME).mock(return_value=found(ics(*TIMES)))
     made = await tool("create_event", **NEW)
-    sent: list[httpx.Request] = [put.calls[number].request for number in range(2)]
-    first, second = sent
+    calls: Any = put.calls
+    first, second = (each.request for each in calls)
     assert first.url == second.url
     assert made["id"] == first.url.path
     for request in (first, second):

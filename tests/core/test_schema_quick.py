@@ -61,7 +61,8 @@ SCHEMAS = st.recursive(st.booleans() | keywords(st.booleans()), keywords, max_le
 @given(SCHEMAS, VALUES)
 def test_what_passes_quickly_is_valid(schema: Any, value: Any) -> None:
     if quick(schema)(value):
-        assert Draft202012Validator(schema).is_valid(value)
+        validator: Any = Draft202012Validator(schema)
+        assert validator.is_valid(value)
 
 
 @pytest.mark.parametrize(

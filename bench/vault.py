@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -132,7 +132,7 @@ async def call(ways: Sequence[Plain | VaultAuthorizer], slots: Slots, url: str, 
 
 
 @asynccontextmanager
-async def provider() -> AsyncIterator[str]:
+async def provider() -> AsyncGenerator[str]:
     server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
     try:
         assert server.stdout is not None

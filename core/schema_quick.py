@@ -104,8 +104,11 @@ def _pattern(text: Any) -> Test:
     return lambda value: type(value) is str and found.search(value) is not None
 
 
-def _sized(kind: type[str] | type[list[Any]], least: int, most: float) -> Test:
-    return lambda value: isinstance(value, kind) and least <= len(value) <= most
+_length: Callable[[Any], int] = len
+
+
+def _sized(kind: type, least: int, most: float) -> Test:
+    return lambda value: type(value) is kind and least <= _length(value) <= most
 
 
 def _number(test: Test) -> Test:

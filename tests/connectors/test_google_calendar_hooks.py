@@ -74,6 +74,7 @@ def notification(number: int, *, channel: str = "c1", token: str = "a-token-of-o
 
 def test_each_notification_counts_once_and_says_which_channel() -> None:
     assert google_calendar.webhooks is not None
+    assert google_calendar.events is not None
     seen: set[str] = set()
     for delivery in (notification(2), notification(3), notification(2, channel="c2"), notification(2)):
         event = verify(google_calendar.webhooks, delivery, [TOKEN])

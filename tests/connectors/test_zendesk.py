@@ -181,7 +181,7 @@ async def test_lists_are_paged_by_cursor_to_their_end(tool: Tool, desk: respx.Mo
 
 
 async def test_a_list_that_leads_to_itself_ends(tool: Tool, desk: respx.MockRouter) -> None:
-    same = {"tickets": [], "meta": {"has_more": True, "after_cursor": "a"}}
+    same: dict[str, Any] = {"tickets": [], "meta": {"has_more": True, "after_cursor": "a"}}
     desk.get("/tickets").respond(json=same)
     page = await tool("list_tickets")
     assert (await failed(tool, "list_tickets", cursor=page["next_cursor"])).code is Code.CONTRACT_CHANGED
@@ -418,9 +418,13 @@ async def test_a_change_whose_answer_was_lost_is_found_by_its_mark_and_not_sent_
 
     def audits(request: httpx.Request) -> httpx.Response:
         mark = sent(put)["ticket"]["metadata"]["clew"]
-        other = {"id": 1, "metadata": {"system": {}, "custom": {"clew": "clew-of-another"}}, "events": []}
-        bare = {"id": 2, "metadata": {}, "events": []}
-        mine = {"id": 3, "metadata": {"custom": {"clew": mark}}, "events": []}
+        other: dict[str, Any] = {
+            "id": 1,
+            "metadata": {"system": {}, "custom": {"clew": "clew-of-another"}},
+            "events": [],
+        }
+        bare: dict[str, Any] = {"id": 2, "metadata": {}, "events": []}
+        mine: dict[str, Any] = {"id": 3, "metadata": {"custom": {"clew": mark}}, "events": []}
         return httpx.Response(200, json={"audits": [other, bare, *([mine] if there else [])]})
 
     route = desk.get("/tickets/7/audits").mock(side_effect=audits)

@@ -64,7 +64,7 @@ class Audit(BaseModel):
 
 async def _marked(api: Api, ticket_id: int, marker: str) -> bool:
     """Is there a change with our mark among the newest? https://developer.zendesk.com (ticket audits)"""
-    asked = {"sort": "-created_at", "page[size]": 100}
+    asked: dict[str, str | int] = {"sort": "-created_at", "page[size]": 100}
     audits = await api.get("/tickets/{}/audits", ticket_id, query=asked, at="audits", into=list[Audit])
     return any((each.custom or {}).get("clew") == marker for each in audits)
 
@@ -236,4 +236,4 @@ def _customs(given: dict[str, Any] | None) -> list[dict[str, Any]] | None:
 @zendesk.asks_when(update_ticket, preview=preview_reply)
 def ends_it_for_the_customer(arguments: Mapping[str, Any]) -> bool:
     """Solving a ticket tells the customer, and often asks how it was."""
-    return arguments["status"] == "solved"
+    return bool(arguments["status"] == "solved")

@@ -197,7 +197,12 @@ async def list_tickets(
 
 async def talk(api: Api, ticket_id: int, size: int, cursor: str | None = None) -> Talk:
     """One page of a ticket's comments, the newest first. https://developer.zendesk.com (ticket comments)"""
-    asked = {"sort": "-created_at", "include": "users", "page[size]": size, "page[after]": cursor}
+    asked: dict[str, str | int | None] = {
+        "sort": "-created_at",
+        "include": "users",
+        "page[size]": size,
+        "page[after]": cursor,
+    }
     found = await api.get(COMMENTS, ticket_id, query=asked, into=Talk)
     for said in found.comments:
         said.author = who(found.users, said.author_id)

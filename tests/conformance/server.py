@@ -1,0 +1,58 @@
+"""Connectors over HTTP for the official conformance suite, each at an address of its own, from an empty home.
+
+    python tests/conformance/server.py HOME fixture|NAME…
+
+Prints one JSON object, the addresses by name, and serves until it is ended. `fixture` is the suite's own tools:
+`connector.py` on clew's public names, and `guests.py` for what connectors do not offer.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from clew.servers.program import use_one_http_stack
+
+HERE = Path(__file__).resolve().parent
+
+
+async def main(home: Path, names: list[str]) -> None:
+    """Serve `names` until the process is ended."""
+    import uvicorn
+
+    from clew.core.policy import Decision, Policy
+    from clew.servers.guard import configure
+    from clew.servers.http import create_app, open_listener, shown_address
+    from clew.servers.mcp import build_server
+    from clew.servers.runtime import Runtime
+    from clew.servers.settings import Settings
+
+    async with contextlib.AsyncExitStack() as stack:
+        addresses: dict[str, str] = {}
+        serving: list[Coroutine[Any, Any, None]] = []
+        for name in names:
+            settings = Settings(home=home / name, key_provider="file", policy=Policy(writes=Decision.ALLOW))
+            chosen = str(HERE / "connector.py") if name == "fixture" else name
+            runtime = await stack.enter_async_context(Runtime.open(settings, [chosen]))
+            listener = stack.enter_context(open_listener("127.0.0.1:0", "127.0.0.1", 0))
+            host, port = shown_address(listener)
+            server = build_server(runtime)
+            if name == "fixture":
+                from tests.conformance.guests import Guests
+
+                Guests(server, runtime)
+            app = create_app(runtime, host=host, port=port, server=server)
+            serving.append(uvicorn.Server(configure(app, lifespan="on")).serve(sockets=[listener]))
+            addresses[name] = f"http://{host}:{port}/mcp"
+        sys.stdout.write(json.dumps(addresses) + "\n")
+        sys.stdout.flush()
+        await asyncio.gather(*serving)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(HERE.parents[1]))
+    use_one_http_stack()
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2:]))

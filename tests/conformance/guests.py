@@ -112,8 +112,8 @@ class Guests:
             "json_schema_2020_12_tool": SCHEMA_2020,
             "test_x_mcp_header": HEADER_SCHEMA,
         }
-        known = server.get_tool_input_schema
-        server.get_tool_input_schema = lambda name: self._schemas.get(name) or (known(name) if known else None)
+        self._known = server.get_tool_input_schema
+        server.get_tool_input_schema = self.schema_of
         paged, add = types.PaginatedRequestParams, server.add_request_handler
         add("tools/list", paged, self.list_tools)
         add("tools/call", types.CallToolRequestParams, self.call_tool)
@@ -126,6 +126,9 @@ class Guests:
         add("prompts/get", types.GetPromptRequestParams, self.get_prompt)
         add("completion/complete", types.CompleteRequestParams, self.complete)
         add("logging/setLevel", types.SetLevelRequestParams, self.nothing)
+
+    def schema_of(self, name: str) -> Mapping[str, Any] | None:
+        return self._schemas.get(name) or (self._known(name) if self._known else None)
 
     async def list_tools(self, context: Context, params: types.PaginatedRequestParams) -> types.ListToolsResult:
         ours = await self._call("tools/list", context, params)
@@ -166,13 +169,15 @@ class Guests:
 
     async def test_tool_with_logging(self, context: Context, params: types.CallToolRequestParams) -> Answer:
         for line in ("Tool execution started", "Tool processing data", "Tool execution completed"):
-            await context.session.send_log_message("info", line, related_request_id=context.request_id)
+            log = context.session.send_log_message  # pyright: ignore[reportDeprecated]
+            await log("info", line, related_request_id=context.request_id)
         return said(text("done"))
 
     async def test_sampling(self, context: Context, params: types.CallToolRequestParams) -> Answer:
         prompt = str((params.arguments or {}).get("prompt", ""))
         messages = [types.SamplingMessage(role="user", content=text(prompt))]
-        answer = await context.session.create_message(messages, max_tokens=100, related_request_id=context.request_id)
+        sample = context.session.create_message  # pyright: ignore[reportDeprecated]
+        answer = await sample(messages, max_tokens=100, related_request_id=context.request_id)
         return said(text(f"LLM response: {answer.content}"))
 
     async def test_elicitation_sep1034_defaults(self, context: Context, params: types.CallToolRequestParams) -> Answer:
@@ -183,7 +188,7 @@ class Guests:
 
     @staticmethod
     async def _elicit(context: Context, properties: Mapping[str, Any]) -> Answer:
-        schema = {"type": "object", "properties": dict(properties), "required": []}
+        schema: dict[str, Any] = {"type": "object", "properties": dict(properties), "required": []}
         answer = await context.session.elicit_form("Please fill in.", schema, related_request_id=context.request_id)
         return said(text(f"Elicitation completed: action={answer.action}, content={json.dumps(answer.content)}"))
 

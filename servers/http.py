@@ -9,10 +9,8 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from typing import Any
 
 import uvicorn
-from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
@@ -56,17 +54,15 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def create_app(
-    runtime: Runtime, *, host: str, port: int, more: Sequence[BaseRoute] = (), server: Server[Any] | None = None
-) -> Starlette:
-    """The ASGI application for one address, with `more` routes; `server` takes the place of the runtime's own."""
+def create_app(runtime: Runtime, *, host: str, port: int, more: Sequence[BaseRoute] = ()) -> Starlette:
+    """The ASGI application for one address, with `more` routes."""
     names = {host, "localhost", "127.0.0.1", "[::1]"}
     security = TransportSecuritySettings(
         enable_dns_rebinding_protection=True,
         allowed_hosts=[f"{name}:{port}" for name in sorted(names)],
         allowed_origins=[f"http://{name}:{port}" for name in sorted(names)],
     )
-    manager = StreamableHTTPSessionManager(server or build_server(runtime), security_settings=security)
+    manager = StreamableHTTPSessionManager(build_server(runtime), security_settings=security)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:

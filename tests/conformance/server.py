@@ -22,13 +22,23 @@ HERE = Path(__file__).resolve().parent
 async def main(home: Path, names: list[str]) -> None:
     """Serve `names` until the process is ended."""
     import uvicorn
+    from tests.conformance.guests import Guests
 
     from clew.core.policy import Decision, Policy
+    from clew.servers import http
     from clew.servers.guard import configure
-    from clew.servers.http import create_app, open_listener, shown_address
-    from clew.servers.mcp import build_server
     from clew.servers.runtime import Runtime
     from clew.servers.settings import Settings
+
+    built = http.build_server
+
+    def with_guests(runtime: Runtime, *words: Any) -> Any:
+        server = built(runtime, *words)
+        if runtime.name == "conformance":
+            Guests(server, runtime)
+        return server
+
+    http.build_server = with_guests  # what connectors do not offer stands on the server that clew builds
 
     async with contextlib.AsyncExitStack() as stack:
         addresses: dict[str, str] = {}
@@ -37,14 +47,9 @@ async def main(home: Path, names: list[str]) -> None:
             settings = Settings(home=home / name, key_provider="file", policy=Policy(writes=Decision.ALLOW))
             chosen = str(HERE / "connector.py") if name == "fixture" else name
             runtime = await stack.enter_async_context(Runtime.open(settings, [chosen]))
-            listener = stack.enter_context(open_listener("127.0.0.1:0", "127.0.0.1", 0))
-            host, port = shown_address(listener)
-            server = build_server(runtime)
-            if name == "fixture":
-                from tests.conformance.guests import Guests
-
-                Guests(server, runtime)
-            app = create_app(runtime, host=host, port=port, server=server)
+            listener = stack.enter_context(http.open_listener("127.0.0.1:0", "127.0.0.1", 0))
+            host, port = http.shown_address(listener)
+            app = http.create_app(runtime, host=host, port=port)
             serving.append(uvicorn.Server(configure(app, lifespan="on")).serve(sockets=[listener]))
             addresses[name] = f"http://{host}:{port}/mcp"
         sys.stdout.write(json.dumps(addresses) + "\n")

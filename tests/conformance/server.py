@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ async def main(home: Path, names: list[str]) -> None:
     from clew.servers.runtime import Runtime
     from clew.servers.settings import Settings
 
-    built = http.build_server
+    built: Callable[..., Any] = vars(http)["build_server"]
 
     def with_guests(runtime: Runtime, *words: Any) -> Any:
         server = built(runtime, *words)
@@ -38,7 +38,7 @@ async def main(home: Path, names: list[str]) -> None:
             Guests(server, runtime)
         return server
 
-    http.build_server = with_guests  # what connectors do not offer stands on the server that clew builds
+    vars(http)["build_server"] = with_guests  # what connectors do not offer stands on the server that clew builds
 
     async with contextlib.AsyncExitStack() as stack:
         addresses: dict[str, str] = {}

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+from typing import Any
 
 from bench import history, measures, plots, wire
 
@@ -62,14 +63,14 @@ def measure(phases: list[str], rounds: int, add: Path | None) -> int:
     """Run the phases and print the table; the run is kept."""
     if not (measures.OWN / "bin" / "clew").exists():
         raise SystemExit("run `python -m bench setup` first.")
-    run = history.read(add) if add and add.exists() else {"values": {}, "rounds": {}}
+    run: dict[str, Any] = history.read(add) if add and add.exists() else {"values": {}, "rounds": {}}
     with tempfile.TemporaryDirectory(prefix="clew-bench-") as folder, wire.upstream(sys.executable) as url:
         bench = measures.Bench(Path(folder), url)
         bench.set_up()
         for phase in phases:
             print(f"== {phase}", flush=True)
             measures.PHASES[phase](bench, rounds)
-    values = {**run["values"], **bench.values}
+    values: measures.Values = {**run["values"], **bench.values}
     done = history.record(values, {**run["rounds"], **dict.fromkeys(phases, rounds)})
     history.FOLDER.mkdir(exist_ok=True)
     path = add or history.FOLDER / f"{done['when'].replace(':', '')[:15]}.json"

@@ -28,6 +28,7 @@ class Provider(asyncio.Protocol):
     """One connection: an answer for each head, which has no body."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport, self.rest = transport, b""
 
     def data_received(self, data: bytes) -> None:

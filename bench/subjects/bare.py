@@ -1,5 +1,7 @@
 """The floor: the SDK's low-level server and a stock httpx client.  bare.py stdio | http PORT"""
 
+# pyright: basic, reportMissingImports=false
+
 import asyncio
 import json
 import sys

@@ -1,5 +1,7 @@
 """FastMCP with a tool written by hand.  fastmcp_hand.py stdio | http PORT"""
 
+# pyright: basic, reportMissingImports=false
+
 import sys
 
 import httpx2 as httpx

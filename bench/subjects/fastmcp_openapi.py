@@ -3,6 +3,8 @@
 fastmcp_openapi.py stdio | http PORT
 """
 
+# pyright: basic, reportMissingImports=false
+
 import httpx2 as httpx
 from fastmcp import FastMCP
 from fastmcp_hand import serve

@@ -1,5 +1,7 @@
 """The SDK's high-level server.  mcpserver.py stdio | http PORT"""
 
+# pyright: basic, reportMissingImports=false
+
 import sys
 
 import httpx

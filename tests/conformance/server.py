@@ -38,7 +38,7 @@ async def main(home: Path, names: list[str]) -> None:
             Guests(server, runtime)
         return server
 
-    vars(http)["build_server"] = with_guests  # what connectors do not offer stands on the server that clew builds
+    setattr(http, "build_server", with_guests)  # noqa: B010 - what connectors do not offer stands on the server that clew builds
 
     async with contextlib.AsyncExitStack() as stack:
         addresses: dict[str, str] = {}

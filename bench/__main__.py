@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,14 @@ def measure(phases: list[str], rounds: int, add: Path | None) -> int:
     with tempfile.TemporaryDirectory(prefix="clew-bench-") as folder, wire.upstream(sys.executable) as url:
         bench = measures.Bench(Path(folder), url)
         bench.set_up()
+        history.FOLDER.mkdir(exist_ok=True)
+        path = add or history.FOLDER / f"{datetime.now(UTC):%Y-%m-%dT%H%M}.json"
         for phase in phases:
             print(f"== {phase}", flush=True)
             measures.PHASES[phase](bench, rounds)
-    values: measures.Values = {**run["values"], **bench.values}
-    done = history.record(values, {**run["rounds"], **dict.fromkeys(phases, rounds)})
-    history.FOLDER.mkdir(exist_ok=True)
-    path = add or history.FOLDER / f"{done['when'].replace(':', '')[:15]}.json"
-    path.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+            run = history.record({**run["values"], **bench.values}, {**run["rounds"], phase: rounds})
+            path.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    values: measures.Values = run["values"]
     print(f"\n{history.table(values)}\n\n{history.others(values)}\n\nkept as {path}")
     return 0
 

@@ -118,7 +118,7 @@ def start(bench: Bench, rounds: int) -> None:
                 each.end()
 
 
-def stdio(bench: Bench, rounds: int, *, sequential: int = 600, wide: int = 4400) -> None:
+def stdio(bench: Bench, rounds: int, *, sequential: int = 500, wide: int = 4450) -> None:
     """Calls over a pipe: latency, throughput, processor time and memory."""
     for _ in range(rounds):
         for subject in SUBJECTS:
@@ -140,7 +140,7 @@ def stdio(bench: Bench, rounds: int, *, sequential: int = 600, wide: int = 4400)
                 server.end()
 
 
-def http(bench: Bench, rounds: int, *, narrow: int = 1500, wide: int = 2000) -> None:
+def http(bench: Bench, rounds: int, *, narrow: int = 1200, wide: int = 1500) -> None:
     """Calls over HTTP, the client with as many connections as calls in flight."""
     for _ in range(rounds):
         for subject in SUBJECTS:

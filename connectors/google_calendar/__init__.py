@@ -1,6 +1,6 @@
 """Google Calendar: calendars, events and free time, over REST (v3).
 
-`provider` holds the facts, `rules` the errors and `times` how dates are read; each other module is one toolset.
+`provider` holds the facts and `rules` the errors; each other module is one toolset.
 """
 
 from . import changes, events, free

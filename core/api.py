@@ -47,7 +47,7 @@ class Reading(TypedDict, total=False):
 
 class Sending(Reading, total=False):
     """And what a request with a body may carry: JSON data, or form fields (`core.forms`: mappings and lists in them
-    are written with brackets).
+    are written with brackets), or `content` as it is, with its `content_type`.
 
     `safe=True` in a write tool says that this request alone changes nothing that anybody could see (it asks for an
     address, or searches): it may be repeated, and a call that ends after it has changed nothing yet.
@@ -55,6 +55,8 @@ class Sending(Reading, total=False):
 
     json: Any
     form: Form | None
+    content: bytes | None
+    content_type: str
     safe: bool
 
 
@@ -208,6 +210,14 @@ class Api:
 
         return MailApi(self._wire, self._deadline, self._trail, self._effect, self._host)
 
+    async def own_id(self) -> str:
+        """The id by which this write names what it makes, for a path or a `content` that the tool writes itself: the
+        same at every repeat, and the `key` of its `verify`. Needs `once=NaturalKey(…)`, and comes before any change."""
+        if self._writing is None:
+            raise ConfigurationError("only a write names what it makes.")
+        await self._writing.depart(safe=True)
+        return self._writing.own_id()
+
     def reference(self, reference: str) -> None:
         """Say what the provider calls the object that this write makes or changes, so that an event can name it."""
         if self._writing is not None:
@@ -343,7 +353,7 @@ def _request(method: str, url: str, more: Sending) -> "httpx.Request":
     import httpx
 
     try:
-        content, kind = _body(more.get("json"), more.get("form"))
+        content, kind = _body(more)
         headers: httpx.Headers | dict[str, str] = kind
         if more.get("headers"):
             headers = httpx.Headers(kind)
@@ -355,7 +365,12 @@ def _request(method: str, url: str, more: Sending) -> "httpx.Request":
         ) from error
 
 
-def _body(json: Any, form: Form | None) -> tuple[bytes | None, dict[str, str]]:
+def _body(more: Sending) -> tuple[bytes | None, dict[str, str]]:
+    json, form, content = more.get("json"), more.get("form"), more.get("content")
+    if sum(each is not None for each in (json, form, content)) > 1:
+        raise ConfigurationError("a request has one body: json=, form= or content=.")
+    if content is not None:
+        return content, {"content-type": more.get("content_type", "application/octet-stream")}
     if form is not None:
         return encoded(form), {"content-type": "application/x-www-form-urlencoded"}
     if json is None:

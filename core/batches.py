@@ -55,7 +55,7 @@ def parts_of(response: Response) -> Parts | None:
     elif listed:
         parts = list(_of_list(listed)) if _is_part(listed[0]) else []
     elif response.status == 207 and looks_like_markup(response.content):
-        parts = list(_of_multistatus(response.content))
+        parts = list(_of_multistatus(response))
     elif response.headers.get("content-type", "").lower().startswith("multipart/"):
         parts = list(_of_multipart(response.content))
     failed = tuple(part for part in parts if part is not None)
@@ -108,20 +108,21 @@ def _content(item: Mapping[str, Any]) -> Any:
     return next((item[key] for key in ("body", "result", "errors", "error") if item.get(key)), item)
 
 
-def _of_multistatus(content: bytes) -> Iterator[Part | None]:
+def _of_multistatus(answer: Response) -> Iterator[Part | None]:
     """WebDAV (RFC 4918): a status of a whole resource counts, that of a property it lacks does not."""
+    # 507 on the collection marks a list that was cut; the rest of it is good. In a report 404 names what is gone.
+    told = {507, 404} if answer.method == "REPORT" else {507}  # RFC 6578, 3.5 and 3.6; RFC 4791, 7.9
     try:
-        root = parse(content)
+        root = parse(answer.content)
     except MarkupError:
         return
     for response in (each for each in root.children[:MOST] if each.name == "response"):
         line = response.child("status")
         words = line.text.split() if line is not None else []
         status = int(words[1]) if len(words) > 1 and words[1].isdecimal() else 200
-        # 507 on the collection marks a list that was cut; the rest of it is good (RFC 6578).
         error = response.child("error")
         names = [each.name for each in error.children] if error is not None else []
-        yield None if status < 400 or status == 507 else Part(status, {"error": names[0] if names else ""})
+        yield None if status < 400 or status in told else Part(status, {"error": names[0] if names else ""})
 
 
 _STATUS_LINE = re.compile(rb"^HTTP/\d(?:\.\d)? (\d{3})[^\r\n]*\r?\n", re.MULTILINE)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods that change nothing."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT"})
+"""Methods that change nothing (RFC 9110, 9.2.1; for WebDAV's the IANA registry of methods says so)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

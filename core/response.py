@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
+from clew.core.errors import ContractChangedError
 from clew.core.fields import MISSING, as_text, look
+from clew.core.markup import Element, MarkupError, parse
 
 T = TypeVar("T")
 
@@ -76,3 +78,13 @@ class Response:
         """The value at `path` of the decoded body as text; `None` when it is not there or null."""
         found = look(self.data, path)
         return None if found is MISSING or found is None else as_text(found)
+
+    def markup(self) -> Element:
+        """The content read as XML, whatever its label: no document type, no entities, bounded (`core.markup`).
+
+        Raises `ContractChangedError` for what is no such XML.
+        """
+        try:
+            return parse(self.content)
+        except MarkupError as error:
+            raise ContractChangedError(f"the provider answered with {error}.", status=self.status) from error

@@ -102,12 +102,14 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 
 
 def _followed(answer: httpx.Response, request: httpx.Request, provider: str) -> httpx.Request:
-    """The request to the place a redirect names. Only the same origin: credentials go nowhere else."""
+    """The same request to the place a redirect names. Only the same origin: credentials go nowhere else."""
     target = answer.next_request
     same = target is not None and (target.url.scheme, target.url.netloc) == (request.url.scheme, request.url.netloc)
     if target is None or not same:
         raise ContractChangedError(f"{provider} redirects to another host; it was not followed.")
-    return httpx.Request(target.method, target.url, headers=request.headers, extensions=request.extensions)
+    return httpx.Request(
+        request.method, target.url, headers=request.headers, content=request.content, extensions=request.extensions
+    )
 
 
 def _reason(error: httpx.RequestError) -> str:

@@ -16,6 +16,7 @@ from clew.core.database import to_the_end
 from clew.core.errors import (
     AlreadyDoneError,
     CallError,
+    ConfigurationError,
     ConflictError,
     InternalError,
     Outcome,
@@ -106,6 +107,12 @@ class Writing(Settling):
         if isinstance(kind, offers.Marker) and method in kind.methods:
             return "", self.row.marker if self.row is not None else ""  # without a row nobody would search for it
         return "", ""
+
+    def own_id(self) -> str:
+        """The id that the object has which this write makes, by the row or, without a journal, by the call."""
+        if not isinstance(self.once, offers.NaturalKey):
+            raise ConfigurationError("a write that names what it makes needs once=NaturalKey(…).")
+        return offers.key_of(self.row.seed if self.row is not None else self._seed, 0, self.once.form)
 
     # Meeting the row.
 

@@ -106,7 +106,7 @@ async def _created(api: Api, key: str, start: str, end: str, time_zone: str | No
         read_moment(name, f"{text}T00:00" if days else text, zone).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for name, text in _pair(start, end)
     )
-    query = {
+    query: dict[str, Any] = {
         "startDateTime": begins,
         "endDateTime": ends,
         "$select": f"{LINE},changeKey,webLink,transactionId",

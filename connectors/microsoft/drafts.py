@@ -121,12 +121,14 @@ async def _letter(api: Api, given: Mapping[str, Any]) -> Letter:
     if answers is None and given["subject"] is None:
         raise wrong("subject", "is missing", "Give a subject, or reply_to.")
     sender = await address_of(api)
-    to, cc, subject = given["to"] or [], [*(given["cc"] or [])], given["subject"] or ""
+    to: list[str] = given["to"] or []
+    cc: list[str] = given["cc"] or []
+    bcc: list[str] = given["bcc"] or []
+    subject: str = given["subject"] or ""
     if answers is not None:
         to, others, subject = await _answered(api, answers, sender, everybody=given["reply_all"])
         cc = list(dict.fromkeys([*others, *cc]))
     attached = [mail.Attachment(each.filename, each.content, each.content_type) for each in files]
-    bcc = given["bcc"] or []
     mail.compose(mail.Draft(sender=sender, to=to, cc=cc, bcc=bcc, subject=subject, text="x", attachments=attached))
     if sum(len(each.content) * 3 // 4 for each in files) > LARGEST:
         raise wrong("attachments", "are larger than 3 MB together", "Share the file where the recipients can open it.")

@@ -209,7 +209,7 @@ async def list_events(
     window = {"startDateTime": begins, "endDateTime": ends}
     if changes is not None:
         return await _changed(api, changes, window, zone, cursor)
-    query = {**window, "$select": LINE, "$orderby": "start/dateTime", "$top": SIZE}
+    query: dict[str, Any] = {**window, "$select": LINE, "$orderby": "start/dateTime", "$top": SIZE}
     found = await api.page("/me/calendarView", into=Raw, cursor=cursor, pages=PAGES, query=query)
     return EventPage(items=[line_of(each, zone) for each in found.items], next_cursor=found.next_cursor)
 

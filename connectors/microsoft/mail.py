@@ -79,7 +79,7 @@ async def search_messages(
         if folder.strip().casefold() == "all":
             raise wrong("folder", "must be one folder: changes are followed folder by folder")
         return await _changed(api, await folder_id(api, folder), changes, begins, cursor)
-    asked = {"$select": LINE, "$top": SIZE, **_asked(query, begins, unread, conversation_id)}
+    asked: dict[str, Any] = {"$select": LINE, "$top": SIZE, **_asked(query, begins, unread, conversation_id)}
     place = () if folder.strip().casefold() == "all" else (await folder_id(api, folder),)
     path = "/me/mailFolders/{}/messages" if place else MESSAGES
     found = await api.page(path, *place, into=Line, cursor=cursor, pages=PAGES, query=asked)

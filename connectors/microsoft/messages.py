@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -31,9 +31,13 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[:limit] + "…"
 
 
+def _object(value: Any) -> Mapping[str, Any]:
+    return cast(Mapping[str, Any], value) if isinstance(value, dict) else {}
+
+
 def person(value: Any) -> Any:
     """`Ada <ada@example.com>` from Graph's form of somebody."""
-    found = ((value or {}).get("emailAddress") or {}) if isinstance(value, dict | None) else {}
+    found = _object(_object(value).get("emailAddress"))
     name, address = str(found.get("name") or ""), str(found.get("address") or "")
     named = f"{name} <{address}>" if name and address and name != address else address or name
     return cut(" ".join(named.split()), 200) or None
@@ -42,7 +46,7 @@ def person(value: Any) -> Any:
 def addresses(value: Any) -> Any:
     """The addresses of a list of people."""
     listed: list[Any] = value or []
-    found = [((each or {}).get("emailAddress") or {}).get("address") for each in listed]
+    found = [_object(_object(each).get("emailAddress")).get("address") for each in listed]
     return [cut(str(each), 200) for each in found if each]
 
 
@@ -231,7 +235,7 @@ async def folder_id(api: Api, wanted: str, field: str = "folder") -> str:
     place: tuple[str, ...] = ()
     for name in filter(None, (each.strip() for each in wanted.split("/"))):
         path = "/me/mailFolders/{}/childFolders" if place else "/me/mailFolders"
-        query = {"$filter": f"displayName eq {quoted(name)}", "$select": "id,displayName", "$top": 2}
+        query: dict[str, Any] = {"$filter": f"displayName eq {quoted(name)}", "$select": "id,displayName", "$top": 2}
         found = (await api.get(path, *place, query=query, into=Folders)).value
         if len(found) != 1:
             query = {"$select": "id,displayName", "$top": 30}

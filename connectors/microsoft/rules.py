@@ -5,7 +5,8 @@ as programs that meet it show it.
 """
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from clew import ErrorMap, Response, Rule, Verdict
 
@@ -33,10 +34,12 @@ def classify(response: Response) -> Verdict | None:
 
 
 def _partly_done(data: Any) -> bool:
-    rows: Any = data.get("responses") if isinstance(data, dict) else None
-    return isinstance(rows, list) and any(
-        isinstance(row, dict) and row.get("status") in range(200, 300) for row in rows
-    )
+    rows: list[Any] = _object(data).get("responses") or []
+    return any(_object(row).get("status") in range(200, 300) for row in rows)
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return cast(Mapping[str, Any], value) if isinstance(value, dict) else {}
 
 
 def _challenged(header: str) -> bool:

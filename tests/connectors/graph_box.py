@@ -14,7 +14,7 @@ HOST = "https://graph.microsoft.com"
 ROOT = f"{HOST}/v1.0"
 OWN = "ada@home.example"
 NOW = "Sun, 22 Nov 2026 12:00:00 GMT"
-EMPTY = {"isDraft": True, "toRecipients": [], "ccRecipients": [], "bccRecipients": []}
+EMPTY: dict[str, Any] = {"isDraft": True, "toRecipients": [], "ccRecipients": [], "bccRecipients": []}
 
 
 def somebody(address: str, name: str = "") -> dict[str, Any]:
@@ -45,6 +45,13 @@ def message(identity: str, **more: Any) -> dict[str, Any]:
         "categories": [],
         **more,
     }
+
+
+def request_of(route: respx.Route, number: int = -1) -> httpx.Request:
+    """One of the requests that came to a route; the last one."""
+    calls: Any = route.calls
+    found: httpx.Request = calls[number].request
+    return found
 
 
 def refused(status: int, code: str, text: str = "m", *, inner: str = "", **more: Any) -> httpx.Response:
@@ -154,7 +161,9 @@ class Box:
     def _marked(self, query: dict[str, str]) -> httpx.Response:
         wanted = re.search(r"ep/value eq '([0-9a-f]{32})'", query.get("$filter", ""))
         assert wanted is not None, query
-        marks = {name: each.get("singleValueExtendedProperties") or [] for name, each in self.messages.items()}
+        marks: dict[str, list[dict[str, str]]] = {
+            name: each.get("singleValueExtendedProperties") or [] for name, each in self.messages.items()
+        }
         return self._said(
             {
                 "value": [

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import respx
 from tests.connectors.gmail_box import Person
-from tests.connectors.graph_box import ROOT, refused, somebody
+from tests.connectors.graph_box import ROOT, refused, request_of, somebody
 
 from clew.connectors.microsoft import microsoft
 from clew.core.errors import CallError, Code, Outcome
@@ -82,7 +82,7 @@ async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
 
 
 def sent(route: respx.Route) -> Any:
-    return json.loads(route.calls.last.request.content)
+    return json.loads(request_of(route).content)
 
 
 async def test_a_window_is_listed_in_the_wanted_zone_and_paged_to_its_end(tool: Tool, api: respx.MockRouter) -> None:
@@ -105,11 +105,11 @@ async def test_a_window_is_listed_in_the_wanted_zone_and_paged_to_its_end(tool: 
     line = {"title": "Plans", "location": "Room 4"}
     times = {"start": "2091-03-01T09:00:00+01:00", "end": "2091-03-01T10:00:00+01:00"}
     assert page["items"] == [{"id": "e1", **line, **times}]
-    asked = route.calls[0].request.url.params
+    asked = request_of(route, 0).url.params
     assert (asked["startDateTime"], asked["endDateTime"]) == ("2091-02-28T23:00:00Z", "2091-03-07T23:00:00Z")
     assert (asked["$orderby"], "body" in asked["$select"].split(",")) == ("start/dateTime", False)
     rest = await tool("list_events", **WINDOW, cursor=page["next_cursor"])
-    assert route.calls[1].request.url.params["$skip"] == "25"
+    assert request_of(route, 1).url.params["$skip"] == "25"
     assert rest["items"] == [
         {
             "id": "e2",
@@ -164,7 +164,7 @@ async def test_changes_of_a_window_are_followed(tool: Tool, api: respx.MockRoute
         refused(410, "fullSyncRequired"),
     ]
     first = await tool("list_events", **WINDOW, changes="new")
-    assert set(route.calls[0].request.url.params) == {"startDateTime", "endDateTime"}  # Graph takes no $select here
+    assert set(request_of(route, 0).url.params) == {"startDateTime", "endDateTime"}  # Graph takes no $select here
     second = await tool("list_events", **WINDOW, changes="new", cursor=first["next_cursor"])
     assert second["items"][0]["repeats"] is True
     third = await tool("list_events", changes=second["next_changes"])
@@ -224,7 +224,7 @@ async def test_times_to_meet_say_who_is_not_free(tool: Tool, api: respx.MockRout
 
 
 async def test_no_time_to_meet_says_why(tool: Tool, api: respx.MockRouter) -> None:
-    answer = {"meetingTimeSuggestions": [], "emptySuggestionsReason": "AttendeesUnavailable"}
+    answer: dict[str, Any] = {"meetingTimeSuggestions": [], "emptySuggestionsReason": "AttendeesUnavailable"}
     route = api.post("/me/findMeetingTimes").respond(json=answer)
     found = await tool("find_meeting_times", **WINDOW, working_hours=False, all_free=True)
     assert found == {"suggestions": [], "none_because": "AttendeesUnavailable"}
@@ -318,11 +318,11 @@ async def test_a_lost_answer_is_repeated_under_the_same_key_and_makes_one_event(
         return second
 
     route.side_effect = answer
-    api.get("/me/calendarView").mock(
-        side_effect=lambda request: httpx.Response(
-            200, json={"value": [event("e0", transactionId="other"), event(transactionId=keys[0])]}
-        )
-    )
+
+    def window(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"value": [event("e0", transactionId="other"), event(transactionId=keys[0])]})
+
+    api.get("/me/calendarView").mock(side_effect=window)
     assert (await tool("create_event", title="x", **TIMES))["id"] == "e1"
     assert (len(keys), len(set(keys))) == (2, 1)
     (row,) = await journal.rows()
@@ -336,7 +336,7 @@ async def test_an_event_that_was_moved_since_it_was_made_is_told_as_done(
     route = api.get("/me/calendarView").respond(json={"value": []})
     error = await failed(tool, "create_event", title="x", start="2091-03-01", end="2091-03-02")
     assert error.outcome is not Outcome.NOT_APPLIED
-    assert route.calls.last.request.url.params["startDateTime"] == "2091-03-01T00:00:00Z"
+    assert request_of(route).url.params["startDateTime"] == "2091-03-01T00:00:00Z"
 
 
 async def test_a_change_names_the_version_it_was_decided_on(tool: Tool, api: respx.MockRouter, person: Person) -> None:
@@ -344,7 +344,7 @@ async def test_a_change_names_the_version_it_was_decided_on(tool: Tool, api: res
     route = api.patch("/me/events/e1").respond(json=event(changeKey="ck2", subject="New"))
     done = await tool("update_event", event_id="e1", change_key="ck1=", title="New", **TIMES, location="")
     assert (done["change_key"], done["title"], "mailed" in done) == ("ck2", "New", False)
-    assert route.calls.last.request.headers["if-match"] == 'W/"ck1="'
+    assert request_of(route).headers["if-match"] == 'W/"ck1="'
     assert sent(route).keys() == {"subject", "location", "isAllDay", "start", "end"}
     assert not person.asked
 
@@ -363,7 +363,8 @@ async def test_an_event_that_is_not_what_was_read_stays(
     api.get("/me/events/e1").respond(json=event(**change))
     for name, more in (("update_event", {"title": "New"}), ("cancel_event", {}), ("preview_cancellation", {})):
         assert (await failed(tool, name, event_id="e1", change_key="ck1=", **more)).code is code
-    assert {each.request.method for each in api.calls} == {"GET"}
+    calls: Any = api.calls
+    assert {each.request.method for each in calls} == {"GET"}
 
 
 async def test_of_two_agents_that_change_at_once_one_is_refused(tool: Tool, api: respx.MockRouter) -> None:
@@ -423,7 +424,7 @@ async def test_an_event_of_ones_own_is_deleted(tool: Tool, api: respx.MockRouter
     api.get("/me/events/e1").respond(json=event())
     route = api.delete("/me/events/e1").respond(204)
     await tool("cancel_event", event_id="e1", change_key="ck1=")
-    assert (route.calls.last.request.headers["if-match"], person.asked[0].preview["mail"]) == (
+    assert (request_of(route).headers["if-match"], person.asked[0].preview["mail"]) == (
         'W/"ck1="',
         "goes to nobody",
     )

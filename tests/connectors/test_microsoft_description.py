@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -144,9 +144,10 @@ def description() -> Description:
 def _parts(node: Any) -> Iterator[dict[str, Any]]:
     """Every object of a document."""
     if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    for each in node if isinstance(node, list) else ():
+        found = cast(dict[str, Any], node)
+        yield found
+        node = list(found.values())
+    for each in cast(list[Any], node) if isinstance(node, list) else ():
         yield from _parts(each)
 
 

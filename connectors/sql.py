@@ -60,7 +60,7 @@ def classify(response: Response) -> Verdict | None:
     """The state, else the vendor's number, else words."""
     if 200 <= response.status < 400:
         return None
-    code = _by_state(response) or _by_number(response) or _by_words(response)
+    code = _by_state(response) or _by_number(response) or _by_words(response) or _by_state(response, vague=True)
     if code is None:
         return None
     if code == "unreached":
@@ -74,12 +74,14 @@ def classify(response: Response) -> Verdict | None:
     return Verdict(code, outcome=None if code == "already_done" else errors.Outcome.NOT_APPLIED)
 
 
-def _by_state(response: Response) -> str | None:
+def _by_state(response: Response, *, vague: bool = False) -> str | None:
+    """Without `vague` 23000 counts for nothing: MySQL says it of every constraint, and its number tells which."""
     states = [
         found for path in _STATE_PLACES if (found := response.field(path)) and re.fullmatch(r"[0-9A-Z]{5}", found)
     ]
     states += re.findall(r"(?:SQLSTATE[ :=\[(]*|\(code |ERROR:?\s+)([0-9A-Z]{5})\b", response.text)
-    return next((code for state in states for pattern, code in _STATES if re.fullmatch(pattern, state)), None)
+    told = [state for state in states if vague or state != "23000"]
+    return next((code for state in told for pattern, code in _STATES if re.fullmatch(pattern, state)), None)
 
 
 def _by_number(response: Response) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 log = logging.getLogger("clew.audit")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/+=-]{1,100}")
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: a call pays for two of these lines
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
 @dataclass(slots=True)
@@ -63,6 +63,7 @@ class Attempt:
 class Origin:
     """Who made a call and as a part of what: the program at the other end, the trace it belongs to, the task's label.
 
+    `principal` is whom an authorization server vouched for, empty where nobody authenticates callers.
     `trace_id` and `span_id` are those of W3C `traceparent`; `span_id` is the span that the call happens under, and
     `sampled` says whether the host wants to see it.
     """
@@ -72,6 +73,7 @@ class Origin:
     trace_id: str = ""
     span_id: str = ""
     sampled: bool = True
+    principal: str = ""
 
 
 @dataclass(slots=True)
@@ -153,6 +155,7 @@ class Record:
             "approval": why.approval,
             "answered_after": round(why.seconds, 3),
             "caller": origin.caller,
+            "principal": origin.principal,
             "task": origin.task,
             "trace_id": origin.trace_id,
             "span_id": origin.span_id,
@@ -168,7 +171,17 @@ class Record:
 
     def as_json(self) -> str:
         """One line, never longer for what is not known."""
-        return _encode(self.as_dict())
+        return as_line(self.as_dict())
+
+
+def as_line(data: Any) -> str:
+    """Data as one line of JSON. Every call pays for four of these, so pydantic's encoder makes them where it can."""
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(data, fallback=str).decode()
+    except PydanticSerializationError:  # text that is not Unicode: half of a surrogate pair
+        return _encode(data).encode(errors="replace").decode()
 
 
 Sink = Callable[[Record], None]

@@ -53,6 +53,9 @@ async def rules_are_exercised(subject: Subject) -> Seen:
         for what in dangers(judged):
             seen.findings.append(Finding(f"{what}, by {judged['rule']}.", "Change the rule.", where))
         used |= _rule_of(document, subject.connector)
+    if subject.is_bare:
+        seen.skipped.append("its rules come from elsewhere")
+        return seen
     for rule in subject.connector.errors.rules:
         if id(rule) not in used:
             fix = f"Add an answer that it is for to {subject.connector.name}/{FILE}."

@@ -4,6 +4,7 @@ import inspect
 
 from clew.core.connector import Effect, Tool
 from clew.core.once import Marker
+from clew.core.schema import Signature
 from clew.testing.kit import Finding, Seen, Subject
 
 
@@ -58,10 +59,10 @@ def _preview(subject: Subject, tool: Tool, seen: Seen) -> None:
     if tool.effect is not Effect.DESTRUCTIVE:
         return
     shown = subject.connector.tools.get(getattr(tool.preview, "__name__", ""))
-    if shown is None or shown.effect is not Effect.READ:
+    if tool.preview is None or (shown is not None and shown.effect is not Effect.READ):
         fix = "Give it preview=, a read tool that shows what it will hit."
         seen.findings.append(Finding(f"{tool.name} has no preview.", fix, subject.at(tool)))
-    elif not set(shown.signature.parameters) <= set(tool.signature.parameters):
+    elif not set(Signature(tool.preview, tool.name).parameters) <= set(tool.signature.parameters):
         fix = "Give both the same parameters."
         seen.findings.append(Finding(f"{tool.name}: its preview takes what it does not.", fix, subject.at(tool)))
 

@@ -74,8 +74,8 @@ class Subject:
         elif connector.endswith(".py"):
             found, module = load(connector), None
         else:
-            found = load(connector)
-            module = discover()[connector].module
+            found, installed = load(connector), discover().get(connector)
+            module = installed.module if installed else None  # a source (`sql:shop.toml`) has no file of its own
         files = _files(module) if module else ()
         if isinstance(connector, str) and connector.endswith(".py"):
             files = (Path(connector).resolve(),)
@@ -83,6 +83,11 @@ class Subject:
         if folder is not None and not folder.is_dir():
             raise ConfigurationError(f"there are no examples of {found.name} at {folder}.")
         return cls(found, folder or _beside(files, module, found.name), files)
+
+    @property
+    def is_bare(self) -> bool:
+        """Made of a description (`sql:shop.toml`), with nothing written down beside it?"""
+        return not self.files and self.examples is None
 
     @property
     def home(self) -> Path:

@@ -15,6 +15,8 @@ _SHOWN = 12
 
 async def same_as_written_down(subject: Subject) -> Seen:
     """Every tool is as in `tools.json`, and none is missing there."""
+    if subject.is_bare:
+        return Seen(skipped=["it is made of a description; name a folder with --examples to write its tools down"])
     seen, file = Seen(), subject.home / FILE if subject.tools else None
     if file is None:
         return seen

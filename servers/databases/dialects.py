@@ -72,6 +72,9 @@ class Dialect:
     def check_write(self, connection: "Connection", tables: Sequence[str]) -> None:
         """Raise `InvalidInputError` when a change of `tables` could not be taken back."""
 
+    def check_constraints(self, connection: "Connection") -> None:
+        """Have the server judge now what it would judge at the commit."""
+
     def cancel(self, raw: Any, login: Login) -> None:
         """End what the server does for the connection `raw` of the driver. Called from another thread."""
         raw.cancel()
@@ -144,6 +147,10 @@ class PostgreSQL(Dialect):
         )
         if held:
             raise _too_mighty("is a superuser or may use files of the server")
+
+    def check_constraints(self, connection: "Connection") -> None:
+        """Deferred ones too, so that a preview does not promise what the commit refuses."""
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
     def cancel(self, raw: Any, login: Login) -> None:
         """The protocol's own request, over a connection of its own."""
@@ -280,11 +287,13 @@ class SQLite(Dialect):
         return raw
 
     def begin(self, connection: "Connection", *, writes: bool, seconds: float) -> None:
-        """query_only, and an authorizer that knows reading alone; neither can be changed by a statement."""
+        """query_only, and an authorizer that knows reading alone; neither can be changed by a statement. A write keeps
+        the foreign keys, which SQLite would not."""
         raw: Any = connection.connection.driver_connection
         if not writes:
             connection.exec_driver_sql("PRAGMA query_only = ON")
         else:
+            raw.execute("PRAGMA foreign_keys = ON")
             raw.execute("BEGIN IMMEDIATE")
         raw.set_authorizer(_writing if writes else _reading)
 
@@ -299,7 +308,10 @@ class SQLite(Dialect):
 
 
 _READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE})
-_WRITES = _READS | {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE, sqlite3.SQLITE_TRANSACTION}
+_WRITES = _READS | {
+    sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE, sqlite3.SQLITE_TRANSACTION,
+    sqlite3.SQLITE_SAVEPOINT,
+}  # fmt: skip
 _DENIED = frozenset({"load_extension", "fts3_tokenizer", "writefile", "readfile", "edit", "eval"})
 
 

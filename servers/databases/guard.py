@@ -6,10 +6,11 @@ understand is refused: a text that is read in two ways is how such checks are pa
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from clew.core.errors import ConfigurationError, InvalidInputError, quote
+from clew.core.errors import InvalidInputError, quote
 
 LONGEST = 20_000
 """Characters of a statement."""
@@ -54,17 +55,63 @@ def has_limit(sql: str, product: str) -> bool:
     return any(tree.args.get(each) is not None for each in ("limit", "offset", "fetch"))
 
 
-def check_write(sql: str, product: str) -> None:
-    """Is this a statement that a profile may declare as a write? Raises `ConfigurationError`."""
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """What a declared write does: to which tables, and whether rows are gone afterwards (`destroys`).
+
+    `adds`: it makes rows and hits none. `hits` is a SELECT of the rows that it will hit, empty where we can make none.
+    """
+
+    tables: tuple[str, ...]
+    destroys: bool
+    adds: bool
+    hits: str
+
+
+def check_write(sql: str, product: str) -> Changing:
+    """What a statement that a profile declares as a write does. Raises `InvalidInputError` when it is none."""
     from sqlglot import exp
 
-    try:
-        tree = _parsed(sql, product)
-        if not isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge):
-            raise _refused("only INSERT, UPDATE, DELETE and MERGE can be declared")
-        _check_nodes(tree, (exp.Command, exp.Into, exp.Create, exp.Drop, exp.Set))
-    except InvalidInputError as error:
-        raise ConfigurationError(f"a declared write is refused: {error.message}") from None
+    tree = _parsed(sql, product)
+    if not isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge):
+        raise _refused("only INSERT, UPDATE, DELETE and MERGE can be declared")
+    _check_nodes(tree, (exp.Command, exp.Into, exp.Create, exp.Drop, exp.Set, exp.Directory))
+    whole = isinstance(tree, exp.Update | exp.Delete) and tree.args.get("where") is None
+    if whole:
+        raise _refused("an UPDATE or DELETE needs a WHERE")
+    tables = dict.fromkeys(each.name for each in tree.find_all(exp.Table))
+    ends = any(tree.find_all(exp.Delete)) or isinstance(tree, exp.Merge) or tree.args.get("alternative") is not None
+    return Changing(tuple(tables), ends, isinstance(tree, exp.Insert), _hits(tree, product))
+
+
+def _hits(tree: Any, product: str) -> str:
+    """The rows of an UPDATE or DELETE of one table, by its own WHERE."""
+    from sqlglot import exp
+
+    others = ("with_", "with", "from_", "from", "using", "order", "limit", "tables")
+    where = tree.args.get("where")
+    plain = isinstance(tree.this, exp.Table) and not tree.this.args.get("joins")
+    if where is None or not plain or any(tree.args.get(each) for each in others):
+        return ""
+    select = exp.select("*").from_(tree.this.copy()).where(where.this.copy())
+    for each in list(select.find_all(exp.Placeholder)):
+        each.replace(exp.var(f":{each.name}"))  # as statements have it here, not as the driver does
+    return str(select.sql(dialect=_PARSED_AS.get(product, product)))
+
+
+def check_quoted(sql: str, product: str, names: Collection[str]) -> None:
+    """Raise `InvalidInputError` for a parameter inside quotes: a driver that writes values into the text would end the
+    quotes there."""
+    import sqlglot
+
+    if not names:
+        return
+    own = re.compile(rf":(?:{'|'.join(map(re.escape, names))})\b")
+    dialect = sqlglot.Dialect.get_or_raise(_PARSED_AS.get(product, product))
+    for token in dialect.tokenize(sql):
+        text = sql[token.start : token.end + 1]
+        if len(text) > 1 and text[:1] != ":" and own.search(text):
+            raise _refused("a parameter stands inside quotes, where it would be text")
 
 
 def _forbidden(exp: Any) -> tuple[type[Any], ...]:

@@ -38,12 +38,25 @@ class Parameter(_Strict):
 
 
 class Statement(_Strict):
-    """A declared statement. `rows` is how many rows a write may change at most."""
+    """A declared statement."""
 
     sql: str = Field(min_length=1, max_length=20_000)
     help: str = Field(min_length=1, max_length=500)
     parameters: dict[str, Parameter] = Field(default_factory=dict[str, Parameter], max_length=30)
+
+
+class WriteStatement(Statement):
+    """A declared write. It changes at most `rows` rows.
+
+    `asks`: a person is asked each time, as for every statement that deletes. `repeatable`: doing it twice leads to the
+    same state as doing it once. `check` names a declared query that finds a row once the write has happened; its
+    parameters are some of the write's.
+    """
+
     rows: int = Field(default=100, ge=1, le=100_000)
+    asks: bool = False
+    repeatable: bool = False
+    check: str = ""
 
 
 class Profile(_Strict):
@@ -58,7 +71,7 @@ class Profile(_Strict):
     tls: Literal["verify", "encrypt", "off"] | None = None
     free_queries: bool = True
     query: dict[str, Statement] = Field(default_factory=dict[str, Statement], max_length=100)
-    write: dict[str, Statement] = Field(default_factory=dict[str, Statement], max_length=50)
+    write: dict[str, WriteStatement] = Field(default_factory=dict[str, WriteStatement], max_length=50)
 
     @property
     def product(self) -> str:
@@ -154,8 +167,8 @@ def _made(values: Mapping[str, Any], where: str) -> Profile:
 
 
 def _check(profile: Profile) -> None:
-    if profile.write:
-        raise ConfigurationError("declared writes ([write.NAME]) are not served yet; remove them.")
+    if profile.write and profile.product in ("mssql", "oracle"):
+        raise ConfigurationError("declared writes are served for PostgreSQL, MariaDB, MySQL and SQLite only.")
     parts = urlsplit(profile.address)
     try:
         parts.port  # noqa: B018 - reading it is the check

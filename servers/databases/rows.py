@@ -112,7 +112,7 @@ def read_rows(connection: "Connection", dialect: Dialect, read: Read) -> Rows:
         if skipped:
             skipped -= 1
             continue
-        shown = [_cell(value) for value in row]
+        shown = cells(row)
         size += sum(len(str(each)) + 4 for each in shown)
         if len(found) == most or (found and size > PAGE_CHARACTERS):
             more = True
@@ -158,6 +158,11 @@ def _check_columns(names: Sequence[str]) -> None:
     twice = [name for place, name in enumerate(names) if name in names[:place]]
     if twice:
         raise InvalidInputError("two columns have the same name.", next_step="Give each its own name with AS.")
+
+
+def cells(row: Sequence[Any]) -> list[Value]:
+    """The values of a row as an agent is shown them."""
+    return [_cell(value) for value in row]
 
 
 def _cell(value: Any) -> Value:  # noqa: PLR0911 - one case for each kind

@@ -35,13 +35,15 @@ Work = Callable[["Connection"], Any]
 class Session:
     """The `Carrier` that runs `work` in one transaction; `result` holds what it returned.
 
-    With `writes` the transaction may change things, and with `keep` the change is committed.
+    With `writes` the transaction may change things, and with `keep` the change is committed. `refusal` is the status of
+    an answer that says no before the commit: such a change was rolled back, whatever the words are.
     """
 
     dialect: Dialect
     work: Work
     writes: bool = False
     keep: bool = False
+    refusal: int = 500
     result: Any = field(default=None, init=False)
     _raw: Any = field(default=None, init=False)
     _sent: bool = field(default=False, init=False)
@@ -62,8 +64,7 @@ class Session:
             async with asyncio.timeout(min(deadline.remaining(), seconds + 2)):
                 failed = await asyncio.shield(running)
         except TimeoutError as error:
-            self._end(login, running)
-            if self._sent:
+            if self._end(login, running):
                 raise lost("the time is over", left=True, safe=safe, provider=provider) from error
             raise too_heavy(seconds) from error
         except BaseException:
@@ -81,7 +82,7 @@ class Session:
         if facts.pop("lost"):
             reason = "the connection broke"
             raise lost(reason, left=self._sent or safe, safe=safe, provider=provider) from ConnectionError()
-        return _response(500, facts)
+        return _response(500 if self._sent else self.refusal, facts)
 
     def _run(self, login: Login, seconds: float) -> Exception | None:
         """The operation, in a thread. What fails is returned: an exception that nobody waits for is no news."""
@@ -110,7 +111,7 @@ class Session:
             self.result = self.work(connection)
             self._step()
             if self.keep:
-                self._sent = True
+                self._leave()
                 connection.commit()
         finally:
             with contextlib.suppress(Exception):
@@ -120,9 +121,17 @@ class Session:
         if self._over:
             raise TimeoutError
 
-    def _end(self, login: Login, running: "asyncio.Future[Any]") -> None:
-        """Have the server end it, from a thread of its own: the event loop does not wait for that either."""
-        self._over = True
+    def _leave(self) -> None:
+        """From here on the change may have happened: whoever gives up is told so, or it does not leave any more."""
+        with self._lock:
+            self._step()
+            self._sent = True
+
+    def _end(self, login: Login, running: "asyncio.Future[Any]") -> bool:
+        """Have the server end it, from a thread of its own: the event loop does not wait for that either. True when the
+        change was on its way already."""
+        with self._lock:
+            self._over, left = True, self._sent
         running.add_done_callback(_looked_at)
 
         def cut() -> None:
@@ -134,6 +143,7 @@ class Session:
                     return
 
         threading.Thread(target=cut, name="clew-sql-cancel", daemon=True).start()
+        return left
 
 
 def too_heavy(seconds: float) -> InvalidInputError:

@@ -1,6 +1,7 @@
 """The tools of a database. Each is one operation of its own; nothing of a profile or of a database is run as code."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -15,9 +16,10 @@ from clew.core.connector import Connector
 from clew.core.errors import InvalidInputError
 from clew.core.limits import Limit
 from clew.core.registry import discover
+from clew.servers.databases.changes import add_writes, judged
 from clew.servers.databases.declared import DeclaredQuery
 from clew.servers.databases.dialects import Dialect, dialect_of
-from clew.servers.databases.guard import LONGEST, check_read, has_limit
+from clew.servers.databases.guard import LONGEST, check_quoted, check_read, has_limit
 from clew.servers.databases.profile import Profile, read_profile
 from clew.servers.databases.rows import Read, Rows, Value, check_values, place_of, read_rows
 from clew.servers.databases.session import Session
@@ -54,12 +56,13 @@ def connector_of(profile: Profile) -> Connector:
         base_url=profile.origin,
         title=profile.title or f"{profile.product} database",
         auth=None if profile.is_file else Basic(help="a role that may do no more than the tools need"),
-        errors=facts.ERRORS,
+        errors=replace(facts.ERRORS, hook=judged),
         bounds=Bounds(connect=10.0, read=profile.seconds),
         rate_limits=Limit(amount=4, kind="concurrency", name="connections"),
     )
     dialect = dialect_of(profile)
     _add_reads(made, dialect)
+    add_writes(made, dialect)
     return made
 
 
@@ -98,6 +101,7 @@ def _add_reads(made: Connector, dialect: Dialect) -> None:
     async def run(api: Api, sql: str, values: dict[str, Value], cursor: str | None) -> Rows:
         ordered = check_read(sql, profile.product)
         check_values(sql, values)
+        check_quoted(sql, profile.product, values)
         skip = place_of(cursor, sql, values)
         wanted = Read(sql, values, profile.rows, skip, has_limit(sql, profile.product), ordered)
         return await reading(api, dialect, "query", lambda each: read_rows(each, dialect, wanted))

@@ -14,12 +14,13 @@ from typing import Any
 import httpx
 import pytest
 from tests.servers.databases.worlds import (
+    PRODUCTS,
     Keys,
     World,
     maria,
     maria_world,
     postgres_world,
-    sqlite_world,
+    world_of,
 )
 
 from clew.core.api import Api
@@ -38,21 +39,12 @@ from clew.servers.databases.tools import connector_of
 
 pytestmark = pytest.mark.anyio
 
-PRODUCTS = ["sqlite", "postgresql", "mariadb"]
-
 
 @pytest.fixture(params=PRODUCTS)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A database of each kind with two customers and 250 invoices."""
-    if request.param == "sqlite":
-        with sqlite_world(tmp_path) as made:
-            yield made
-    elif request.param == "mariadb":
-        with maria_world() as made:
-            yield made
-    else:
-        with postgres_world(request.getfixturevalue("postgres_database")) as made:
-            yield made
+    with world_of(request, tmp_path) as made:
+        yield made
 
 
 @contextlib.asynccontextmanager

@@ -1,12 +1,13 @@
 """Every connector of ours passes `clew check`, every check of it, with nothing left out that could be looked at."""
 
 from functools import cache
+from pathlib import Path
 
 import pytest
 
 from clew.core.registry import discover
 from clew.testing.answers import read_answers
-from clew.testing.kit import CHECKS, Subject, run
+from clew.testing.kit import CHECKS, Subject, check, run
 
 OURS = sorted(name for name, entry in discover().items() if entry.value.startswith("clew.connectors."))
 FEWEST = 8
@@ -28,6 +29,50 @@ def test_a_connector_of_ours_is_fit(check: str, name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_a_connector_of_ours_has_enough_recorded_answers(name: str) -> None:
     assert len(list(read_answers(subject(name).examples))) >= FEWEST
+
+
+SOURCES = {
+    "openapi": """
+openapi: 3.1.0
+info: {title: Help desk, version: "1"}
+servers: [{url: "https://desk.example.com"}]
+security: [{token: []}]
+components: {securitySchemes: {token: {type: http, scheme: bearer}}}
+paths:
+  /tickets/{id}:
+    parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+    get:
+      operationId: getTicket
+      summary: Read one ticket
+      responses:
+        "200": {description: A ticket, content: {application/json: {schema: {$ref: "#/components/schemas/T"}}}}
+    delete: {operationId: deleteTicket, summary: Delete a ticket, responses: {"204": {description: Gone}}}
+""".replace("components: {", "components: {schemas: {T: {type: object, properties: {id: {type: string}}}}, "),
+    "graphql": 'type Query { "Find one issue." issue(id: ID!): Issue }\ntype Issue { id: ID! title: String! }\n',
+    "sql": """
+address = "sqlite:///shop.db"
+[query.list_late]
+help = "List late invoices."
+sql = "SELECT id FROM invoices WHERE due < :day ORDER BY id"
+parameters = {day = {type = "date"}}
+[write.delete_invoice]
+help = "Delete an invoice."
+sql = "DELETE FROM invoices WHERE id = :id"
+parameters = {id = {type = "integer"}}
+repeatable = true
+""",
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_what_a_description_makes_is_fit_too(source: str, tmp_path: Path) -> None:
+    file = tmp_path / {"sql": "shop.toml", "graphql": "schema.graphql"}.get(source, "desk.yaml")
+    file.write_text(SOURCES[source])
+    options = "#url=https://work.example.com/graphql&auth=bearer" if source == "graphql" else ""
+    card = check(f"{source}:{file}{options}")
+    assert card.passed, card.as_dict()
+    assert card.seen["effects"].count > 0
+    assert card.seen["snapshot"].skipped
 
 
 def test_there_are_enough_connectors() -> None:

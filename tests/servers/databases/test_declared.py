@@ -31,7 +31,6 @@ async def test_a_declared_query_is_a_tool_with_typed_parameters(product: str, tm
 
 def test_a_profile_cannot_declare_a_query_that_writes(tmp_path: Path) -> None:
     profile = tmp_path / "shop.toml"
-    for kind in ("query", "write"):
-        profile.write_text(f"address = 'sqlite:///shop.db'\n[{kind}.wipe]\nhelp = 'x'\nsql = 'DELETE FROM customers'\n")
-        with pytest.raises(ConfigurationError):
-            open_sql(str(profile))
+    profile.write_text("address = 'sqlite:///shop.db'\n[query.wipe]\nhelp = 'x'\nsql = 'DELETE FROM customers'\n")
+    with pytest.raises(ConfigurationError):
+        open_sql(str(profile))

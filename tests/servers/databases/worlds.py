@@ -21,6 +21,7 @@ from clew.core.credentials import Credential
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError
 from clew.core.host import Question, SilentHost
+from clew.core.journal import Journal
 from clew.core.policy import Decision, Policy
 from clew.core.retry import RetryPolicy
 from clew.core.secret import Secret
@@ -90,6 +91,8 @@ class World:
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
     records: list[Record] = field(default_factory=list[Record])
     person: Person = field(default_factory=Person)
+    policy: Policy = field(default_factory=lambda: Policy(writes=Decision.ALLOW))
+    journal: Journal | None = None
 
     @property
     def profile(self) -> Profile:
@@ -111,7 +114,7 @@ class World:
             where = Connection("local", connector.name, "main")
             wire = Wire(connector, where, keys, client, retry=RetryPolicy(attempts=1), sleep=no_wait)
             call = Call(connector.tools[tool], arguments, where, wire, Deadline.after(seconds), self.person)
-            result = await Walk(Policy(writes=Decision.ALLOW), self.records.append)(call)
+            result = await Walk(self.policy, self.records.append, self.journal)(call)
         validator: Any = Draft202012Validator(connector.tools[tool].signature.output_schema)
         validator.validate(result)
         return result.get("result", result)
@@ -222,3 +225,20 @@ def maria_world() -> Generator[World]:
             cursor.execute(f"DROP DATABASE {name}")
             for host in ("127.0.0.1", "localhost"):
                 cursor.execute(f"DROP USER '{name}'@'{host}'")
+
+
+PRODUCTS = ["sqlite", "postgresql", "mariadb"]
+
+
+@contextmanager
+def world_of(request: pytest.FixtureRequest, folder: Path) -> Generator[World]:
+    """A database of the kind that the fixture's parameter names, with two customers and 250 invoices."""
+    if request.param == "sqlite":
+        with sqlite_world(folder) as made:
+            yield made
+    elif request.param == "mariadb":
+        with maria_world() as made:
+            yield made
+    else:
+        with postgres_world(request.getfixturevalue("postgres_database")) as made:
+            yield made

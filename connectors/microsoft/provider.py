@@ -56,12 +56,20 @@ microsoft = Connector(
             authorize_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
             token_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
             device_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/devicecode",
+            # Empty but for a person who names another server with `clew auth login --issuer`: a stand-in, a national
+            # cloud.
+            discovery_url="{issuer}",
             variables={
+                "issuer": schemes.Variable(
+                    pattern=r"https?://[^\s?#]{1,500}",
+                    optional=True,
+                    help="another authorization server than Microsoft's",
+                ),
                 "tenant": schemes.Variable(
                     pattern=r"[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62})*",
                     default="common",
                     help="a tenant's id or domain; organizations: work accounts alone, consumers: personal ones",
-                )
+                ),
             },
             scopes=("offline_access", "User.Read"),
             # Where work accounts log in, the answer names the scopes with their resource before them, and never names

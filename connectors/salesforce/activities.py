@@ -47,7 +47,13 @@ async def _noted(api: Api, record_id: str, title: str, sent_at: float | None) ->
         ":title AND ContentDocument.FileType = :kind AND ContentDocument.CreatedById = :user AND "
         "ContentDocument.CreatedDate >= :since LIMIT 5"
     )
-    values = {"record": record_id, "title": title, "kind": "SNOTE", "user": await user_id(api), "since": since}
+    values = {
+        "record": record_id,
+        "title": " ".join(title.split()),
+        "kind": "SNOTE",
+        "user": await user_id(api),
+        "since": since,
+    }
     found = await run(api, bound(soql, values))
     if len(found.records) > 1:
         raise errors.TransientError("it cannot be told which of several notes of this title is the new one.")

@@ -637,7 +637,7 @@ async def test_a_note_whose_answer_was_lost_is_looked_for_on_its_record(
     org.post("/composite").mock(side_effect=LOST)
     links = [{"attributes": {"type": "ContentDocumentLink"}, "ContentDocumentId": f"069{n}"} for n in range(there)]
     route = org.get("/query").respond(json={"totalSize": there, "done": True, "records": links})
-    calling = tool("add_note", record_id=DEAL, title="O'Brien called", text="x")
+    calling = tool("add_note", record_id=DEAL, title="O'Brien \n called", text="x")
     if end is State.APPLIED:
         assert (await calling)["id"] == "0690"
     else:

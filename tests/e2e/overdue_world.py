@@ -136,7 +136,8 @@ _CONDITION = re.compile(r"([\w.]+) (=|!=) '((?:[^'\\]|\\.)*)'")
 
 
 def _holds(row: dict[str, Any], name: str, sign: str, value: str) -> bool:
-    return (row[name] == re.sub(r"\\(.)", r"\1", value)) == (sign == "=")
+    same: bool = row[name] == re.sub(r"\\(.)", r"\1", value)
+    return same == (sign == "=")
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from clew.servers.watching import watch_once
 
 from .conftest import unavailable
 from .overdue_world import (
+    ACCOUNT,
     ADA,
     BEA,
     GONE,
@@ -136,7 +137,7 @@ async def test_an_overdue_invoice_a_bounce_a_note_and_a_person(world: World) -> 
                 agent,
                 "salesforce_query_records",
                 soql="SELECT Id, Name, Email, Title FROM Contact WHERE AccountId = :account AND Id != :ada",
-                values={"account": "001000000000001AAA", "ada": ADA},
+                values={"account": ACCOUNT, "ada": ADA},
             )
         )["rows"]
         assert (bea["Id"], bea["Name"], bea["Email"]) == (BEA, "Bea O'Neil", OTHER)
@@ -167,7 +168,7 @@ async def _remind(world: World, agent: Client) -> Result:
     assert "50.00 USD" in shown
     again = await call(agent, "email_send_message", **letter)
     assert again["error"]["code"] == "already_done"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             status = await call(agent, "email_get_delivery_status", message_id=sent["message_id"])
             if status["state"] == "bounced":
@@ -222,7 +223,7 @@ async def _ask_a_person(world: World, bea: Result) -> None:
 
 def _approve(known: str) -> None:
     terminal = Terminal([*PROGRAM, "approvals", "approve", known, "--note", "she said so on the phone"])
-    terminal.see("Approve this? [y/N]")
+    terminal.see("Approve this? [y/N]", 60)
     assert OTHER in terminal.seen
     terminal.type("y")
     assert terminal.end() == 0, terminal.seen

@@ -7,67 +7,43 @@ https://learn.microsoft.com/graph/outlook-immutable-id
 
 import contextlib
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from clew import Api, errors, mail, once
-from clew.connectors.times import wrong
+from clew import Api, errors, once
 
+from .letters import (
+    Answers,
+    Files,
+    Html,
+    Letter,
+    More,
+    People,
+    Preview,
+    ReplyAll,
+    Subject,
+    Text,
+    body_of,
+    file_of,
+    letter_of,
+    previewed,
+)
 from .lists import quoted
 from .mail import get_message
-from .messages import MESSAGE, MESSAGES, Raw, automatic, cut, outside
-from .provider import MAIL_READ, MAIL_SEND, MAIL_WRITE, ChangeKey, MessageId, address_of, microsoft
+from .messages import MESSAGE, MESSAGES, Raw
+from .provider import MAIL_READ, MAIL_SEND, MAIL_WRITE, ChangeKey, MessageId, microsoft
 
 STORED = "id,changeKey,conversationId,internetMessageId,toRecipients,ccRecipients,bccRecipients,isDraft,webLink"
-LARGEST = 3_000_000
-"""Bytes of attachments; Graph takes no larger ones without an upload session.
-https://learn.microsoft.com/graph/outlook-large-attachments"""
 SETTLED = 600.0
 """Seconds after which a draft that is still there was not sent, whatever became of the request."""
 MARK = "String {00020329-0000-0000-C000-000000000046} Name clew"
 """A named property that nobody sees, by which a draft is found again.
 https://learn.microsoft.com/graph/api/resources/extended-properties-overview"""
 REPLY = "reply"
-
-Address = Annotated[str, Field(min_length=3, max_length=320)]
-People = Annotated[list[Address] | None, Field(max_length=100, description="Plain addresses: ada@example.com.")]
-More = Annotated[list[Address] | None, Field(max_length=100)]
-Subject = Annotated[str | None, Field(max_length=250)]
-Text = Annotated[str, Field(min_length=1, max_length=400_000)]
-Html = Annotated[bool, Field(description="text is HTML.")]
-Answers = Annotated[
-    MessageId | None, Field(description="id of the message to answer, without to and subject: it says them.")
-]
-ReplyAll = Annotated[bool, Field(description="Also to everybody else who got that message.")]
-
-
-class NewAttachment(BaseModel):
-    """A file to send along."""
-
-    filename: Annotated[str, Field(min_length=1, max_length=200)]
-    content: Annotated[str, Field(min_length=1, max_length=4_000_000, description="base64.")]
-    content_type: str = "application/octet-stream"
-
-
-Files = Annotated[list[NewAttachment] | None, Field(max_length=20, description="3 MB together.")]
-
-
-class Preview(BaseModel):
-    """What would be sent, and to whom; `outside` are those who are not of the sender's own domain."""
-
-    sender: str
-    to: list[str]
-    cc: list[str] | None = None
-    bcc: list[str] | None = None
-    outside: list[str]
-    subject: str
-    text: str
-    attachments: list[str] | None = None
 
 
 class Drafted(BaseModel):
@@ -88,115 +64,11 @@ class Sent(BaseModel):
     message_id: Annotated[str | None, Field(description="Its Message-ID header.")] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A message to store: all that a person is shown, and what Graph is told besides."""
-
-    sender: str
-    to: Sequence[str]
-    cc: Sequence[str]
-    bcc: Sequence[str]
-    subject: str
-    text: str
-    html: bool
-    files: Sequence[NewAttachment]
-    answers: str | None
-
-    @property
-    def people(self) -> list[str]:
-        """All who get it."""
-        return [*self.to, *self.cc, *self.bcc]
-
-
-async def _letter(api: Api, given: Mapping[str, Any]) -> Letter:
-    """The message of a tool's arguments. Raises `InvalidInputError` for what could not be sent."""
-    answers: str | None = given["reply_to"]
-    files: list[NewAttachment] = given["attachments"] or []
-    if answers is not None and (given["to"] or given["subject"] is not None):
-        raise wrong(
-            "reply_to", "cannot be combined with to or subject", "An answer goes to who wrote; use cc for others."
-        )
-    if answers is None and not given["to"]:
-        raise wrong("to", "is missing", "Give recipients, or reply_to.")
-    if answers is None and given["subject"] is None:
-        raise wrong("subject", "is missing", "Give a subject, or reply_to.")
-    sender = await address_of(api)
-    to: list[str] = given["to"] or []
-    cc: list[str] = given["cc"] or []
-    bcc: list[str] = given["bcc"] or []
-    subject: str = given["subject"] or ""
-    if answers is not None:
-        to, others, subject = await _answered(api, answers, sender, everybody=given["reply_all"])
-        cc = list(dict.fromkeys([*others, *cc]))
-    attached = [mail.Attachment(each.filename, each.content, each.content_type) for each in files]
-    mail.compose(mail.Draft(sender=sender, to=to, cc=cc, bcc=bcc, subject=subject, text="x", attachments=attached))
-    if sum(len(each.content) * 3 // 4 for each in files) > LARGEST:
-        raise wrong("attachments", "are larger than 3 MB together", "Share the file where the recipients can open it.")
-    text, html = given["text"], given["html"]
-    return Letter(sender, to, cc, bcc, subject, text, html, files, answers)
-
-
-async def _answered(api: Api, message_id: str, own: str, *, everybody: bool) -> tuple[list[str], list[str], str]:
-    """Whom an answer goes to (who asked for replies, else the sender), who else, and under which subject."""
-    fields = "id,subject,from,replyTo,toRecipients,ccRecipients,isDraft,internetMessageHeaders"
-    found = await api.get(MESSAGE, message_id, query={"$select": fields}, into=Raw)
-    if found.is_draft:
-        raise wrong("reply_to", "is a draft", "Only messages that were received or sent can be answered.")
-    if automatic(found.headers):
-        raise errors.InvalidInputError(
-            "this message was written by a program, or went to a list; it is not answered.",
-            next_step="Write a new message if a person should hear of it.",
-        )
-    asked = found.reply_to or ([found.own] if found.own else [])
-    to = [each for each in dict.fromkeys(asked) if each.lower() != own.lower()] or found.to
-    others = [*found.to, *found.cc] if everybody else []
-    cc = [each for each in dict.fromkeys(others) if each.lower() != own.lower() and each not in to]
-    subject = found.subject or ""
-    return list(to), cc, cut(subject if subject.lower().startswith("re:") else f"Re: {subject}", 240)
-
-
-def _previewed(letter: Letter) -> Preview:
-    text = mail.text_of_html(letter.text) if letter.html else letter.text
-    return Preview(
-        sender=letter.sender,
-        to=list(letter.to),
-        cc=list(letter.cc) or None,
-        bcc=list(letter.bcc) or None,
-        outside=outside(letter.sender, letter.people),
-        subject=letter.subject,
-        text=cut(text, 2000),
-        attachments=[f"{each.filename} ({len(each.content) * 3 // 4} bytes)" for each in letter.files] or None,
-    )
-
-
-def _body(letter: Letter) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "body": {"contentType": "html" if letter.html else "text", "content": letter.text},
-        "toRecipients": _named(letter.to),
-        "ccRecipients": _named(letter.cc),
-        "bccRecipients": _named(letter.bcc),
-    }
-    return body
-
-
-def _named(people: Sequence[str]) -> list[dict[str, Any]]:
-    return [{"emailAddress": {"address": each}} for each in people]
-
-
-def _file(file: NewAttachment) -> dict[str, Any]:
-    return {
-        "@odata.type": "#microsoft.graph.fileAttachment",
-        "name": file.filename,
-        "contentType": file.content_type,
-        "contentBytes": "".join(file.content.split()),
-    }
-
-
 async def _store(api: Api, letter: Letter, mark: str = "", *, safe: bool = False) -> Raw:
     """Store the draft. Nobody but the account sees it, so with `safe` it is asked for again when the answer is lost."""
-    body = _body(letter)
+    body = body_of(letter)
     if letter.answers is None:
-        body |= {"subject": letter.subject, "attachments": [_file(each) for each in letter.files]}
+        body |= {"subject": letter.subject, "attachments": [file_of(each) for each in letter.files]}
         body |= {"singleValueExtendedProperties": [{"id": MARK, "value": mark}]} if mark else {}
         return await api.post(MESSAGES, json=body, safe=safe, into=Raw)
     # Everybody is named, so that who gets it is who was shown, whether Graph adds them to its own choice or not.
@@ -204,7 +76,7 @@ async def _store(api: Api, letter: Letter, mark: str = "", *, safe: bool = False
     stored = await api.post(path, letter.answers, json={"Message": body}, safe=safe, into=Raw)
     try:
         for file in letter.files:
-            await api.post("/me/messages/{}/attachments", stored.id, json=_file(file), safe=True)
+            await api.post("/me/messages/{}/attachments", stored.id, json=file_of(file), safe=True)
         if {each.lower() for each in stored.to + stored.cc + stored.bcc} != {each.lower() for each in letter.people}:
             raise errors.ContractChangedError(
                 "Outlook addressed the answer to others than were named; nothing was sent."
@@ -323,7 +195,7 @@ async def create_draft(
     attachments: Files = None,
 ) -> Drafted:
     """Store a draft. Nothing is sent: a person can read and change it in Outlook; send_draft sends it."""
-    letter = await _letter(api, locals())
+    letter = await letter_of(api, locals())
     mark = REPLY if letter.answers is not None else uuid.uuid4().hex
     api.reference(mark)
     return _drafted(await _store(api, letter, mark))
@@ -369,7 +241,7 @@ async def preview_message(
     attachments: Files = None,
 ) -> Preview:
     """Show what send_message would send, to whom, and who of them is outside. Nothing is sent."""
-    return _previewed(await _letter(api, locals()))
+    return previewed(await letter_of(api, locals()))
 
 
 @microsoft.write(toolset="mail", scopes=[MAIL_SEND, MAIL_WRITE], once=once.Draft(), verify=OWN)
@@ -387,7 +259,7 @@ async def send_message(
     attachments: Files = None,
 ) -> Sent:
     """Send a message, or an answer in its conversation. It cannot be taken back."""
-    stored = await _store(api, await _letter(api, locals()), safe=True)
+    stored = await _store(api, await letter_of(api, locals()), safe=True)
     try:
         return await _dispatch(api, stored)
     except errors.CallError as refusal:

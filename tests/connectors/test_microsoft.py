@@ -12,12 +12,15 @@ from tests.connectors.graph_box import OWN, ROOT, Box, message, refused, request
 
 from clew.connectors.microsoft import microsoft
 from clew.core.api import Api
+from clew.core.connection import Connection
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, ConfigurationError, ContractChangedError, Outcome, Retry
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
 from clew.core.subscriptions import Wish
+from clew.core.webhooks import Delivery, Event, Refusal, verify
+from clew.core.webhooks.answering import Answer, answer
 from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
@@ -453,3 +456,43 @@ async def test_only_mail_and_events_are_watched(call: Any, resource: str) -> Non
     wish = Wish(url="https://here.example", secret=Secret("x"), where={"resource": resource})
     with pytest.raises(ConfigurationError):
         await way.create(bound(call, Effect.WRITE), wish)
+
+
+def told(*items: dict[str, Any], query: str = "") -> Delivery:
+    body = {"value": [{"subscriptionId": "s1", "clientState": STATE, **each} for each in items]}
+    return Delivery([], json.dumps(body).encode(), url=f"https://here.example/webhooks/microsoft/ada{query}")
+
+
+STATE = "s" * 43
+CHANGED = {"changeType": "updated", "resource": "Users/u/Messages/m1", "resourceData": {"id": "m1"}}
+
+
+def test_a_notification_is_good_with_the_subscriptions_state_alone_and_says_what_changed() -> None:
+    work = Connection("local", "microsoft", "work")
+    event = verify(microsoft.webhook_schemes, told(CHANGED, {**CHANGED, "changeType": "deleted"}), [Secret(STATE)])
+    assert isinstance(event, Event)
+    assert microsoft.events is not None
+    seen = microsoft.events.read(work, event)
+    assert [(each.type, each.reference) for each in seen] == [("updated", "m1"), ("deleted", "m1")]
+    for wrong in (told(CHANGED, {**CHANGED, "clientState": "x"}), told({**CHANGED, "clientState": None})):
+        assert isinstance(verify(microsoft.webhook_schemes, wrong, [Secret(STATE)]), Refusal)
+
+
+@pytest.mark.parametrize("what", ["missed", "subscriptionRemoved", "reauthorizationRequired"])
+def test_news_of_the_subscription_itself_is_an_event_of_its_name(what: str) -> None:
+    event = verify(
+        microsoft.webhook_schemes, told({"lifecycleEvent": what, "resource": "me/messages"}), [Secret(STATE)]
+    )
+    assert isinstance(event, Event)
+    assert microsoft.events is not None
+    (seen,) = microsoft.events.read(Connection("local", "microsoft", "work"), event)
+    assert (seen.type, seen.reference) == (what, "me/messages")
+
+
+def test_the_validation_token_is_given_back_and_no_event() -> None:
+    asked = told(query="?validationToken=Validation%3A%20Testing%20%3Cok%3E")
+    said = answer(microsoft.webhook_schemes, asked, [])
+    assert isinstance(said, Answer)
+    assert (said.status, said.body, said.event) == (200, b"Validation: Testing <ok>", False)
+    assert said.headers["content-type"].startswith("text/plain")
+    assert answer(microsoft.webhook_schemes, told(CHANGED), [Secret(STATE)]) is None

@@ -22,6 +22,7 @@ from clew.connectors.microsoft import microsoft
 from clew.core.api import Api
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
+from clew.core.fields import as_list
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
 from clew.core.subscriptions import Wish
@@ -147,7 +148,7 @@ def _parts(node: Any) -> Iterator[dict[str, Any]]:
         found = cast(dict[str, Any], node)
         yield found
         node = list(found.values())
-    for each in cast(list[Any], node) if isinstance(node, list) else ():
+    for each in as_list(node) or ():
         yield from _parts(each)
 
 

@@ -1,13 +1,14 @@
-"""What tool lists cost a model: ours against the best known servers: `python bench/tokens.py [--write] [NAME…]`.
+"""What tool lists cost a model: ours against the best known servers: `python -m bench.tokens [--write] [NAME…]`.
 
 Every server is started over stdio in an empty home, with credentials that are made up, and asked for its tools. Counted
 are name, description and input schema as compact JSON in the o200k encoding, of all tools, and of those that the five
-commonest tasks with that provider take. Needs `pip install rs-bpe` here, and the peers in `.cache/bench/tokens`:
+commonest tasks with that provider take. What those tasks answer is counted too, where an upstream can be had here that
+both servers take for the provider (tokens_results.py). Needs `pip install rs-bpe` here, and in `.cache/bench/tokens`:
 
     npm install --prefix .cache/bench/tokens node@24 @notionhq/notion-mcp-server@2.5.2 \
         @modelcontextprotocol/server-github@2025.4.8 @modelcontextprotocol/server-slack@2025.4.25 \
         @hubspot/mcp-server@0.4.0 @softeria/ms-365-mcp-server@0.155.0 @cocal/google-calendar-mcp@2.6.3 \
-        @gongrzhe/server-gmail-autoauth-mcp@1.1.11 @tacticlaunch/mcp-linear@1.4.3
+        @gongrzhe/server-gmail-autoauth-mcp@1.1.11 @tacticlaunch/mcp-linear@1.4.3 emulate@0.12.2
     python -m venv .cache/bench/tokens/python && .cache/bench/tokens/python/bin/pip install mcp-atlassian==0.23.1
 
 Stripe's server asks Stripe for its tools, so it is not compared here.
@@ -15,21 +16,16 @@ Stripe's server asks Stripe for its tools, so it is not compared here.
 
 import argparse
 import asyncio
-import contextlib
-import importlib
 import json
-import os
-import re
-import signal
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from bench import tokens_results
+from bench.tokens_client import APP, PLACE, counter, node, started
 
 TOP = Path(__file__).resolve().parent.parent
-PLACE = TOP / ".cache" / "bench" / "tokens"
 PAGE = TOP / "docs" / "tokens.md"
 GOAL = 0.35
 
@@ -47,15 +43,6 @@ class Peer:
     tasks: Tasks
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
-
-def node(name: str, *more: str) -> list[str]:
-    """The command of a server from npm."""
-    return [str(PLACE / "node_modules/node/bin/node"), str(PLACE / "node_modules/.bin" / name), *more]
-
-
-APP = (
-    '{"installed":{"client_id":"none","client_secret":"none","redirect_uris":["http://localhost:3000/oauth2callback"]}}'
-)
 
 PEERS = (
     Peer(
@@ -121,7 +108,7 @@ PEERS = (
             ("make an event", ["create-event"], ["create_event"]),
             ("move it", ["update-event"], ["update_event"]),
         ),
-        {"GOOGLE_OAUTH_CREDENTIALS": "app.json"},
+        {"GOOGLE_OAUTH_CREDENTIALS": "{home}/app.json"},
     ),
     Peer(
         "gmail",
@@ -134,7 +121,7 @@ PEERS = (
             ("draft", ["draft_email"], ["create_draft"]),
             ("label", ["modify_email"], ["label_messages"]),
         ),
-        {"GMAIL_OAUTH_PATH": "app.json"},
+        {"GMAIL_OAUTH_PATH": "{home}/app.json"},
     ),
     Peer(
         "linear",
@@ -178,71 +165,28 @@ PEERS = (
 )
 
 
-async def listed(program: Sequence[str], environment: Mapping[str, str], seconds: float = 90) -> dict[str, str]:
+async def listed(program: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
     """The tools of a server: what a model is told of each, by name. Raises `OSError`, `TimeoutError`, `EOFError`."""
-    with tempfile.TemporaryDirectory() as home:
-        (Path(home) / "app.json").write_text(APP)
-        given = {name: f"{home}/app.json" if value == "app.json" else value for name, value in environment.items()}
-        process = await asyncio.create_subprocess_exec(
-            *program,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, "HOME": home, **given},
-            cwd=home,
-            start_new_session=True,
-            limit=50_000_000,
-        )
-        try:
-            async with asyncio.timeout(seconds):
-                return await _asked(process)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-
-
-async def _asked(process: asyncio.subprocess.Process) -> dict[str, str]:
-    client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
-    await _answer(process, 1, "initialize", client)
-    _send(process, {"method": "notifications/initialized"})
     found: dict[str, str] = {}
-    cursor, number = None, 1
-    while True:
-        number += 1
-        page = await _answer(process, number, "tools/list", {"cursor": cursor} if cursor else {})
-        for tool in page["tools"]:
-            told = {
-                "name": tool["name"],
-                "description": tool.get("description", ""),
-                "inputSchema": tool["inputSchema"],
-            }
-            found[tool["name"]] = json.dumps(told, separators=(",", ":"), ensure_ascii=False)
-        cursor = page.get("nextCursor")
-        if not cursor:
-            return found
-
-
-def _send(process: asyncio.subprocess.Process, message: Mapping[str, Any]) -> None:
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
-
-
-async def _answer(process: asyncio.subprocess.Process, number: int, method: str, params: Mapping[str, Any]) -> Any:
-    _send(process, {"id": number, "method": method, "params": params})
-    assert process.stdout is not None
-    while line := await process.stdout.readline():
-        with contextlib.suppress(ValueError):  # some print greetings there
-            message = json.loads(line)
-            if message.get("id") == number:
-                return message["result"]
-    raise EOFError("the server ended")
+    async with started(program, environment, {"app.json": APP}) as session:
+        cursor = None
+        while True:
+            page = await session.ask("tools/list", {"cursor": cursor} if cursor else {})
+            for tool in page["tools"]:
+                told = {
+                    "name": tool["name"],
+                    "description": tool.get("description", ""),
+                    "inputSchema": tool["inputSchema"],
+                }
+                found[tool["name"]] = json.dumps(told, separators=(",", ":"), ensure_ascii=False)
+            cursor = page.get("nextCursor")
+            if not cursor:
+                return found
 
 
 def rows(wanted: Sequence[str]) -> list[str]:
     """The table, a line for each pair that is installed."""
-    encoding: Any = importlib.import_module("rs_bpe.bpe").openai.o200k_base()  # only this bench needs it
-    count: Callable[[str], int] = encoding.count
+    count = counter()
     lines: list[str] = []
     for peer in PEERS:
         if wanted and peer.connector not in wanted:
@@ -267,19 +211,23 @@ HEAD = """| connector | against | their tools | tokens | ours | tokens | ratio |
 
 
 def main() -> None:
-    """Print the table, and write it into the documentation with `--write`."""
+    """Print the tables, and write them into the documentation with `--write`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help=f"put the table into docs/{PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into docs/{PAGE.name}")
     parser.add_argument("names", nargs="*", metavar="NAME")
     given = parser.parse_args()
     print(HEAD)
-    found = rows(given.names)
+    lists = [HEAD, *rows(given.names)]
+    print(tokens_results.HEAD)
+    results = [tokens_results.HEAD, *tokens_results.rows(given.names)]
     if given.write:
-        table = "\n".join([HEAD, *found])
-        page = re.sub(
-            r"(?s)(<!-- lists -->\n).*?(\n<!-- end of lists -->)", lambda at: at[1] + table + at[2], PAGE.read_text()
-        )
-        PAGE.write_text(page)
+        PAGE.write_text(_put(_put(PAGE.read_text(), "lists", lists), "results", results))
+
+
+def _put(page: str, name: str, lines: Sequence[str]) -> str:
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, _, rest = page.partition(begin)
+    return "".join([before, begin, "\n".join(lines), "\n", end, rest.partition(end)[2]])
 
 
 if __name__ == "__main__":

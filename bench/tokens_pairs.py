@@ -190,7 +190,12 @@ def _calendar(known: Known) -> Tasks:
         (
             "move it",
             [("update-event", {"calendarId": me, "eventId": "seeded8", "timeZone": "UTC", **hour})],
-            [("update_event", {"event_id": "seeded8", "etag": "seeded8", "time_zone": "UTC", **hour, "request_id": "two"})],
+            [
+                (
+                    "update_event",
+                    {"event_id": "seeded8", "etag": "seeded8", "time_zone": "UTC", **hour, "request_id": "two"},
+                )
+            ],
         ),
     )
 

@@ -64,7 +64,7 @@ class McpHost:
     @property
     def who(self) -> str:
         """The person in front of the client, as far as it is known."""
-        return self._principal.name if self._principal else f"the person at {self._client}"
+        return self._principal.name if self._principal else f"the person at {self.program}"
 
     @property
     def session(self) -> str:
@@ -73,13 +73,14 @@ class McpHost:
         programs are no proof, and in the newer era neither is a header."""
         request, principal = self._context.request, self._principal
         if request is None:
-            return self._client
+            return self.program
         held = request.headers.get("mcp-session-id", "") if self._context.protocol_version < MODERN else ""
         held = held or (principal.session if principal else "")
-        return json.dumps([self._client, held, principal.key if principal else ()]) if held else ""
+        return json.dumps([self.program, held, principal.key if principal else ()]) if held else ""
 
     @property
-    def _client(self) -> str:
+    def program(self) -> str:
+        """What the client calls itself."""
         known = self._context.session.client_params
         return quote(known.client_info.name, 60) if known else "an MCP host"
 

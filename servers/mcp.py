@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 from mcp import MCPError, types
@@ -80,7 +81,9 @@ def build_server(runtime: Runtime, view: View | None = None, permits: Permits | 
             _demand_scopes(permits, bound, principal_of(context))
             own, fit = split(bound.tool, arguments, spill)
             tenant, patience = tenant_of(context), tasks.patience(context)
-            result = await runtime.call(bound, own, host=host, origin=origin, fit=fit, patience=patience, tenant=tenant)
+            run = partial(runtime.call, bound, own, host=host, origin=origin, fit=fit, patience=patience, tenant=tenant)
+            connect = runtime.connecting
+            result = await (connect(bound, host, principal_of(context), run) if connect else run())
             return await tasks.answer(context, result, origin.caller)
         except Suspend:
             assert isinstance(host.asked, Asked)

@@ -17,7 +17,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError, NoBackChannelError
 
 from clew.core.call import Suspend
-from clew.core.errors import AlreadyDoneError, ApprovalRequiredError, quote
+from clew.core.errors import AlreadyDoneError, ApprovalRequiredError, Outcome, quote
 from clew.core.host import Question, SilentHost
 from clew.servers.origins import principal_of
 from clew.servers.rounds import Answers
@@ -159,6 +159,7 @@ class McpHost:
         if not await self._answers.use(nonce):
             raise AlreadyDoneError(
                 "this approval was used before; one approval is good for one call.",
+                outcome=Outcome.UNKNOWN,  # whoever used it may have died before it acted
                 next_step="Read the object to see what happened. To act again, make a new call.",
             )
 

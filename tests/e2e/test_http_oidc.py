@@ -58,8 +58,9 @@ async def test_its_tokens_open_the_resource_they_were_asked_for(tmp_path: Path) 
             assert not (await client.call_tool("get_contact", {"contact_id": "con_000001"})).is_error
         assert (await made.post(await token(ACME))).status_code == 401
         assert (await made.post(await token("https://other.example/opaque"))).status_code == 401
-        ticket = {"name": "create_ticket", "arguments": {"contact_id": "con_000001", "subject": "s", "body": "b"}}
-        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ticket}
+        ticket = {"contact_id": "con_000001", "subject": "s", "body": "b"}
+        params = {"name": "create_ticket", "arguments": ticket}
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
         assert (await made.post(await token(ALL), body=call)).status_code == 403
         async with made.client(await token(ALL, "tools:read tools:write")) as client:
-            assert not (await client.call_tool("create_ticket", ticket["arguments"])).is_error
+            assert not (await client.call_tool("create_ticket", ticket)).is_error

@@ -122,3 +122,8 @@ async def test_only_a_write_that_says_so_names_what_it_makes(opened: Open, serve
     async with httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(InternalError):
             await Writer(client, None, connector).call(url, "put_note", {})
+
+
+def test_a_mark_may_stand_in_a_list() -> None:
+    assert once.fill({"tags": ["clew-", "b"]}, "tags.0", "7", add=True) == {"tags": ["clew-7", "b"]}
+    assert once.fill({"ids": ["a"]}, "ids.0", "7", add=False) == {"ids": ["a"]}

@@ -1,10 +1,10 @@
-"""Salesforce: facts of the core platform's REST, SOAP and Bulk. Error bodies are arrays; one code has two meanings.
+"""What Salesforce's refusals mean. Error bodies are arrays; one code has two meanings, told apart by its message.
 
-Sources: airbyte-source-salesforce 2.10.3, simple-salesforce 1.12.10, jsforce 3.10.16, developer.salesforce.com.
-"(memory)" marks what was not read again.
+Sources: airbyte-source-salesforce 2.10.3, simple-salesforce 1.12.10, jsforce 3.10.16, developer.salesforce.com
+(api_rest: conditional requests, upsert by external id). "(memory)" marks what was not read again.
 """
 
-from clew import Bearer, Connector, ErrorMap, Limit, NextUrlPages, Rule, schemes
+from clew import ErrorMap, Rule
 
 ERRORS = ErrorMap(
     message=("[0].message", "[0].errors[0].message", "error_description", "message", "error", "errorMessage"),
@@ -68,6 +68,12 @@ ERRORS = ErrorMap(
             message="several {provider} records have this external id.",
             next_step="Search for them, then use a record's own id.",
         ),
+        Rule(
+            code="conflict",
+            status=412,
+            message="the {provider} record has changed since it was read; nothing was changed.",
+            next_step="Read it again with get_record, decide anew, and pass its new last_modified.",
+        ),
         Rule(code="transient", codes="QUERY_TIMEOUT"),
         Rule(
             code="invalid_input",
@@ -91,47 +97,4 @@ ERRORS = ErrorMap(
             next_step="Read the job's errorMessage and its failed results.",
         ),
     ),
-)
-
-salesforce = Connector(
-    "salesforce",
-    title="Salesforce",
-    # Every organization has its own host (instance_url of the token); this one answers for none.
-    base_url="https://login.salesforce.com",
-    auth=(
-        schemes.OAuth2(
-            authorize_url="https://{login_host}/services/oauth2/authorize",
-            token_url="https://{login_host}/services/oauth2/token",
-            revoke_url="https://{login_host}/services/oauth2/revoke",
-            introspect_url="https://{login_host}/services/oauth2/introspect",
-            variables={
-                "login_host": schemes.Variable(default="login.salesforce.com", help="the organization's My Domain host")
-            },
-            scopes=("api", "refresh_token"),
-            # Rotation is the organization's choice; assuming it is safe for both.
-            refresh_class="C",
-            token_errors=(
-                schemes.TokenRule(
-                    "outage", text="rate exceeded|login rate|too many logins|server unavailable|try again later"
-                ),
-                schemes.TokenRule("outage", code="rate_limit_exceeded|server_error|temporarily_unavailable"),
-                schemes.TokenRule("outage", status=420),
-                schemes.TokenRule("outage", code="unknown_error", text="retry"),
-                schemes.TokenRule("outage", status=406),
-                schemes.TokenRule("dead", code="invalid_grant|inactive_user|invalid_session"),
-                schemes.TokenRule(
-                    "misconfigured",
-                    code="inactive_org|invalid_client|invalid_client_id|invalid_app_access|invalid_client_credentials"
-                    "|unsupported_grant_type|redirect_uri_mismatch|invalid_assertion_type",
-                ),
-            ),
-            answer=schemes.TokenAnswer(keep={"instance_url": "instance_url", "id": "id"}),
-        ),
-        Bearer(help="a session id, for trying things out"),
-    ),
-    pages=NextUrlPages(items="records", next_url="nextRecordsUrl"),
-    # Long requests (over 20 s) at once: 25 in production (memory).
-    rate_limits=Limit(name="at once", amount=25, kind="concurrency", by="app"),
-    errors=ERRORS,
-    docs="https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest",
 )

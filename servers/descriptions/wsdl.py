@@ -7,6 +7,7 @@ answer either: those are read by `envelopes`, along the types that stand in the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
@@ -24,6 +25,8 @@ from clew.servers.descriptions.xsd import NAME, Types, body_of
 OPTIONS = ("name", "auth", "base_url", "port", "reads")
 _DOCUMENTS, _OPERATIONS = 60, 2000
 _SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
+_FAULTS = (ValueError, TypeError, LookupError, AttributeError)
+"""What zeep raises besides its own, for documents and values that it did not expect."""
 _READING = frozenset({"get", "list", "search", "find", "read", "query", "fetch", "retrieve", "describe", "count"})
 
 
@@ -123,29 +126,19 @@ class _Loader:
 class _Wsdl:
     def __init__(self, source: Source) -> None:
         try:
-            import zeep
-            from lxml import etree
-            from zeep.exceptions import Error
+            zeep: Any = import_module("zeep")
+            markup: Any = import_module("lxml.etree")
         except ImportError:
             raise ConfigurationError("reading a WSDL needs zeep: pip install 'clew[soap]'") from None
         self.loader = _Loader(source)
         place = source.place if source.is_remote else str(Path(source.place).expanduser().resolve())
         settings = zeep.Settings(forbid_dtd=True, forbid_entities=True, xml_huge_tree=False)
-        transport: Any = self.loader
+        faults = (zeep.exceptions.Error, markup.LxmlError, RecursionError, *_FAULTS)
         try:
-            self.document: Any = zeep.wsdl.Document(place, transport, settings=settings)
+            self.document = zeep.wsdl.Document(place, self.loader, settings=settings)
         except ConfigurationError:
             raise
-        except (
-            Error,
-            etree.LxmlError,
-            RecursionError,
-            ValueError,
-            TypeError,
-            KeyError,
-            LookupError,
-            AttributeError,
-        ) as error:
+        except faults as error:
             why = names.sentence(str(error), 150)
             raise ConfigurationError(f"{quote(source.place, 200)} is no WSDL that we read: {why}") from None
         self.service = ""
@@ -154,12 +147,11 @@ class _Wsdl:
 
     def port(self, wanted: str) -> Any:
         """The port to use: the one that is named, else the first that speaks SOAP."""
-        from zeep.wsdl.bindings.soap import SoapBinding
-
+        bindings: Any = import_module("zeep.wsdl.bindings.soap")
         known: list[str] = []
         for service in self.document.services.values():
             for name, port in service.ports.items():
-                if not isinstance(port.binding, SoapBinding):
+                if not isinstance(port.binding, bindings.SoapBinding):
                     continue
                 known.append(str(name))
                 if wanted in ("", name):
@@ -232,12 +224,6 @@ class _Wsdl:
         )
 
 
-def _encoded(operation: Any) -> bool:
-    return any(
-        getattr(getattr(each, "body", None), "use", "") == "encoded" for each in (operation.input, operation.output)
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Writer:
     """Writes the request of one operation."""
@@ -246,13 +232,12 @@ class _Writer:
 
     def __call__(self, arguments: Mapping[str, Any]) -> bytes:
         """The envelope. Raises `InvalidInputError` for what the WSDL does not allow."""
-        from lxml import etree
-        from zeep.exceptions import Error
-
+        markup: Any = import_module("lxml.etree")
+        zeep: Any = import_module("zeep")
         try:
             found = self.operation.create(**arguments).content
-            content: bytes = etree.tostring(found, xml_declaration=True, encoding="utf-8")
-        except (Error, ValueError, TypeError) as error:
+            content: bytes = markup.tostring(found, xml_declaration=True, encoding="utf-8")
+        except (zeep.exceptions.Error, *_FAULTS) as error:
             raise InvalidInputError(
                 f"the WSDL does not allow these arguments: {names.sentence(str(error), 200)}",
                 next_step="Give the arguments as the tool describes them.",

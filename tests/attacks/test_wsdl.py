@@ -31,7 +31,7 @@ class Ear(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b'<schema xmlns="http://www.w3.org/2001/XMLSchema"/>')
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
 

@@ -1,3 +1,4 @@
+# pyright: basic
 """A SOAP service of somebody else's making (spyne) on loopback: `python -m tests.servers.descriptions.soap_desk 11|12`.
 
 Prints its port. It answers 401 unless the right password comes with the request.
@@ -67,7 +68,7 @@ class Desk(ServiceBase):  # type: ignore[misc]
 
 
 class Quiet(WSGIRequestHandler):
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
 

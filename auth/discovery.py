@@ -43,6 +43,7 @@ class Metadata:
     issuer: str
     addresses: Mapping[str, str]
     userinfo_url: str | None = None
+    keys_url: str | None = None
     sends_issuer: bool = False
     scopes: tuple[str, ...] = ()
     client_auth: tuple[str, ...] = ()
@@ -98,8 +99,8 @@ async def _checked(content: Mapping[str, Any], issuer: str) -> Metadata:
         raise ConfigurationError(f"The server at {expected} says that it is another issuer. It is not trusted.")
     # The metadata's spelling counts: it is what comes back in `iss`.
     addresses = {ours: value for ours, theirs in STORED.items() if isinstance(value := content.get(theirs), str)}
-    userinfo = content.get("userinfo_endpoint")
-    named_hosts = [*addresses.values(), *([userinfo] if isinstance(userinfo, str) else [])]
+    userinfo, keys = content.get("userinfo_endpoint"), content.get("jwks_uri")
+    named_hosts = [*addresses.values(), *(each for each in (userinfo, keys) if isinstance(each, str))]
     for address in named_hosts:
         checked_address(address)
     await check_depth(issuer, named_hosts)
@@ -107,6 +108,7 @@ async def _checked(content: Mapping[str, Any], issuer: str) -> Metadata:
         named,
         addresses,
         userinfo if isinstance(userinfo, str) else None,
+        keys if isinstance(keys, str) else None,
         content.get("authorization_response_iss_parameter_supported") is True,
         _texts(content.get("scopes_supported")),
         _texts(content.get("token_endpoint_auth_methods_supported")),

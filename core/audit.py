@@ -63,6 +63,7 @@ class Attempt:
 class Origin:
     """Who made a call and as a part of what: the program at the other end, the trace it belongs to, the task's label.
 
+    `principal` is whom an authorization server vouched for, empty where nobody authenticates callers.
     `trace_id` and `span_id` are those of W3C `traceparent`; `span_id` is the span that the call happens under, and
     `sampled` says whether the host wants to see it.
     """
@@ -72,6 +73,7 @@ class Origin:
     trace_id: str = ""
     span_id: str = ""
     sampled: bool = True
+    principal: str = ""
 
 
 @dataclass(slots=True)
@@ -153,6 +155,7 @@ class Record:
             "approval": why.approval,
             "answered_after": round(why.seconds, 3),
             "caller": origin.caller,
+            "principal": origin.principal,
             "task": origin.task,
             "trace_id": origin.trace_id,
             "span_id": origin.span_id,

@@ -110,7 +110,7 @@ class Consent:
             return False
         if call.host.own:
             return True
-        return self._sessions.get(_session(call), 0.0) > self.clock()
+        return bool(call.host.session) and self._sessions.get(_session(call), 0.0) > self.clock()
 
     async def _ask(self, call: "Call", ruling: Ruling, preview: Mapping[str, Any] | None) -> None:
         question = await ask_about(call, ruling, preview)
@@ -145,7 +145,7 @@ class Consent:
         call.deadline = Deadline.after(max(left, 0.001))
         if not agreed:
             raise DeniedError(f"the person declined {question.tool}; nothing was changed.")
-        if ruling.once is Once.SESSION:
+        if ruling.once is Once.SESSION and call.host.session:
             self._sessions[_session(call)] = self.clock() + _SESSION
         return True
 

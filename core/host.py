@@ -81,7 +81,8 @@ class Host(Protocol):
     """What the walk needs from whoever made the call.
 
     `asks` says that a person can be asked through it, `own` that the person made the call with their own hands (a
-    terminal); `who` names that person or program for the record, `session` what a yes for a session is good for.
+    terminal); `who` names that person or program for the record, `session` what a yes for a session is good for (empty:
+    for nothing but its call).
     """
 
     @property

@@ -9,7 +9,6 @@ request to the client on the call's own stream.
 import hashlib
 import json
 import secrets
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +19,11 @@ from mcp.shared.exceptions import MCPError, NoBackChannelError
 from clew.core.call import Suspend
 from clew.core.errors import AlreadyDoneError, ApprovalRequiredError, quote
 from clew.core.host import Question, SilentHost
+from clew.servers.origins import principal_of
+from clew.servers.rounds import Answers
 
 MODERN = "2026-07-28"
 _KEY = "approve"
-_LIFETIME = 600.0
-"""Seconds after which a sealed state is refused anyway, so that spent ones need not be remembered longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +41,15 @@ class Asked:
 
 
 class McpHost:
-    """The host at the other end of one `tools/call`. `spent` is shared by all calls of the server."""
+    """The host at the other end of one `tools/call`. `answers` is shared by all calls of the server."""
 
     def __init__(
-        self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams, spent: dict[str, float]
+        self, context: ServerRequestContext[Any, Any], params: types.CallToolRequestParams, answers: Answers
     ) -> None:
         self._context = context
         self._params = params
-        self._spent = spent
+        self._answers = answers
+        self._principal = principal_of(context)
         self.asked: Asked | None = None
 
     own = False
@@ -64,13 +64,19 @@ class McpHost:
     @property
     def who(self) -> str:
         """The person in front of the client, as far as it is known."""
-        return f"the person at {self._client}"
+        return self._principal.name if self._principal else f"the person at {self._client}"
 
     @property
     def session(self) -> str:
-        """The transport's session where it has one, else the client."""
-        headers = getattr(self._context.request, "headers", {})
-        return f"{self._client} {headers.get('mcp-session-id', '')}"
+        """What a yes for a session is good for: whoever calls, in the transport's session or their login's. Over a pipe
+        that is the pipe. Empty where callers cannot be told from each other, so that no yes outlives its call: names of
+        programs are no proof, and in the newer era neither is a header."""
+        request, principal = self._context.request, self._principal
+        if request is None:
+            return self._client
+        held = request.headers.get("mcp-session-id", "") if self._context.protocol_version < MODERN else ""
+        held = held or (principal.session if principal else "")
+        return json.dumps([self._client, held, principal.key if principal else ()]) if held else ""
 
     @property
     def _client(self) -> str:
@@ -83,7 +89,7 @@ class McpHost:
             return await SilentHost().confirm(question)
         params = types.ElicitRequestFormParams(message=question.text, requested_schema=_schema())
         if self._context.protocol_version >= MODERN:
-            return self._judged(self._answer(question, params), question)
+            return self._judged(await self._given(question.digest, params), question)
         try:
             answer = await self._context.session.elicit_form(
                 params.message, params.requested_schema, related_request_id=self._context.request_id
@@ -118,7 +124,7 @@ class McpHost:
         if self._context.protocol_version >= MODERN:
             asked = types.ElicitRequestURLParams(message=message, url=url, elicitation_id=_link_id(url))
             digest = hashlib.sha256(f"visit {url}".encode()).hexdigest()
-            return self._given(digest, asked).action == "accept"
+            return (await self._given(digest, asked)).action == "accept"
         try:
             answer = await self._context.session.elicit_url(
                 message, url, _link_id(url), related_request_id=self._context.request_id
@@ -132,34 +138,26 @@ class McpHost:
         elicitation = capabilities.elicitation if capabilities else None
         return elicitation is not None and elicitation.url is not None
 
-    def _answer(self, question: Question, params: types.ElicitRequestFormParams) -> types.ElicitResult:
-        """The answer to this very question, asked by us in an earlier round; else the question goes out now."""
-        return self._given(question.digest, params)
-
-    def _given(
+    async def _given(
         self, digest: str, params: types.ElicitRequestFormParams | types.ElicitRequestURLParams
     ) -> types.ElicitResult:
-        """The same for a question that is named by its digest."""
+        """The answer to the question of this digest, asked by us in an earlier round; else it goes out now."""
         state = _state(self._params.request_state)
         answer = (self._params.input_responses or {}).get(_KEY)
         if state.get("question") == digest and isinstance(answer, types.ElicitResult):
-            self._spend(str(state.get("nonce")))
+            await self._use(str(state.get("nonce")))
             return answer
         is_link = isinstance(params, types.ElicitRequestURLParams)
         fresh = {"question": digest, "nonce": secrets.token_hex(16), "link": is_link}
         self.asked = Asked(params, json.dumps(fresh))
         raise Suspend
 
-    def _spend(self, nonce: str) -> None:
-        now = time.monotonic()
-        for old in [each for each, at in self._spent.items() if now - at > _LIFETIME]:
-            del self._spent[old]
-        if nonce in self._spent:
+    async def _use(self, nonce: str) -> None:
+        if not await self._answers.use(nonce):
             raise AlreadyDoneError(
                 "this approval was used before; one approval is good for one call.",
                 next_step="Read the object to see what happened. To act again, make a new call.",
             )
-        self._spent[nonce] = now
 
     @staticmethod
     def _judged(answer: types.ElicitResult, question: Question) -> bool:

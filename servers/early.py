@@ -24,7 +24,10 @@ _PATIENCE_SECONDS = 2.0
 KEPT = ("initialize", "server/discover", "tools/list", "ping")
 """Requests that depend on nothing but the key of the manifest; `tools/list` also on the logins, so it is checked."""
 _LARGEST = 8 << 20
-_SECRETS = ("CLEW_MASTER_KEY", "CLEW_PKCS11_PIN", "CLEW_DATABASE", "CLEW_LIMITS", "CLEW_CONSOLE_CLIENT_SECRET")
+_SECRETS = (
+    "CLEW_MASTER_KEY", "CLEW_PKCS11_PIN", "CLEW_DATABASE", "CLEW_LIMITS", "CLEW_CONSOLE_CLIENT_SECRET",
+    "CLEW_HTTP_CLIENT_SECRET",
+)  # fmt: skip
 """Variables that may hold one: no digest is made of them."""
 _VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 _MARKS = tuple(f'"{method}"'.encode() for method in KEPT)

@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcp import MCPError, types
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
 
+from clew.core.connector import Connector
 from clew.core.errors import ClewError
 from clew.core.inbox import Inbox, StoredEvent
 from clew.servers.runtime import Runtime
@@ -30,11 +31,11 @@ _SHOWN = 20
 class EventResources:
     """The event resources of one server. `watched` tells its listeners while it is open."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, connectors: Sequence[Connector]) -> None:
         self._inbox: Inbox = runtime.inbox
         self._account = runtime.account
         self._tenancy = runtime.tenancy
-        self._names = {each.name: each.title or each.name for each in runtime.connectors if each.name in runtime.hears}
+        self._names = {each.name: each.title or each.name for each in connectors if each.name in runtime.hears}
         self._bus = InMemorySubscriptionBus()
         self._listener = ListenHandler(self._bus)
         self._subscribed: dict[str, list[Any]] = {}

@@ -1,18 +1,22 @@
-"""Serving over streamable HTTP: `/mcp` for all tools, `/health` and `/metrics` for watchers, `/webhooks/…`, `/console`.
+"""Serving over streamable HTTP: `/mcp` for all tools, `/CONNECTOR/mcp` for those of one, and what belongs to them.
 
-There is no user authentication yet, so only loopback addresses are served; the `Host` and `Origin` headers are checked
-against them, which keeps web pages in a local browser out.
+`/healthz` and `/readyz` are for whoever watches the process, `/metrics` on this machine alone, `/webhooks/…` for
+providers, `/console` and `/connect` for people. Without an authorization server only loopback addresses are served; the
+`Host` and `Origin` headers are checked, which keeps web pages in a local browser out.
 """
 
 import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import uvicorn
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecuritySettings
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -23,18 +27,28 @@ from clew.servers.console.desk import open_desk
 from clew.servers.console.door import Places
 from clew.servers.console.pages import console_routes
 from clew.servers.console_address import BASE, announced
+from clew.servers.gate import WELL_KNOWN, Gate, Resource, Vouching
 from clew.servers.guard import configure, raise_file_limit
+from clew.servers.http_settings import HttpSettings
 from clew.servers.mcp import build_server
+from clew.servers.offering import View
+from clew.servers.permits import Permits, read_permits
+from clew.servers.probes import watching
+from clew.servers.rounds import open_rounds
 from clew.servers.runtime import Runtime
+from clew.servers.vouching import check_people, vouching
+
+MCP = "/mcp"
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """`HOST:PORT`, `:PORT` or `PORT` as host and port. Raises `ConfigurationError` for anything not on loopback."""
+def parse_address(text: str, *, vouched: bool = False) -> tuple[str, int]:
+    """`HOST:PORT`, `:PORT` or `PORT` as host and port. Raises `ConfigurationError` for anything not on loopback, unless
+    somebody vouches for the callers."""
     host, port = split_address(text)
-    if host != "localhost" and not _is_loopback(host):
+    if host != "localhost" and not vouched and not _is_loopback(host):
         raise ConfigurationError(
             f"--http {text}: only loopback addresses are served, because callers are not authenticated. "
-            "Use 127.0.0.1 and put nothing but local hosts in front of it."
+            "Use 127.0.0.1 and put nothing but local hosts in front of it, or name an issuer under [http]."
         )
     return host, port
 
@@ -54,39 +68,77 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def create_app(runtime: Runtime, *, host: str, port: int, more: Sequence[BaseRoute] = ()) -> Starlette:
-    """The ASGI application for one address, with `more` routes."""
-    names = {host, "localhost", "127.0.0.1", "[::1]"}
-    security = TransportSecuritySettings(
-        enable_dns_rebinding_protection=True,
-        allowed_hosts=[f"{name}:{port}" for name in sorted(names)],
-        allowed_origins=[f"http://{name}:{port}" for name in sorted(names)],
-    )
-    manager = StreamableHTTPSessionManager(build_server(runtime), security_settings=security)
+def create_app(
+    runtime: Runtime, *, host: str, port: int, more: Sequence[BaseRoute] = (), vouching: Vouching | None = None
+) -> Starlette:
+    """The ASGI application for one address, with `more` routes. With `vouching` every caller needs a token."""
+    settings = runtime.settings.http
+    security = _security(settings, host, port)
+    managers: list[StreamableHTTPSessionManager] = []
+    routes: list[BaseRoute] = []
+    permits = read_permits(settings.scopes, list(runtime.tools.values())) if vouching else Permits()
+    whole = runtime.view.without([name for name, each in runtime.tools.items() if not permits.offers(each)])
+
+    def serve(view: View, own: View | None) -> StreamableHTTPSessionManager:
+        manager = StreamableHTTPSessionManager(
+            build_server(runtime, own, permits),
+            security_settings=security,
+            stateless=not settings.sessions,
+            max_request_body_size=settings.most_body,
+        )
+        managers.append(manager)
+        return manager
+
+    def place(path: str, view: View, manager: StreamableHTTPSessionManager) -> None:
+        scopes = tuple(dict.fromkeys(each for bound in view.tools.values() for each in permits.opening(bound)))
+        titles = ", ".join(each.title or each.name for each in view.connectors)
+        resource = Resource(settings.url or f"http://{host}:{port}", path, titles, scopes)
+        gate = Gate(
+            StreamableHTTPASGIApp(manager), runtime, TransportSecurityMiddleware(security), view, resource, vouching,
+            permits, settings.most_body,
+        )  # fmt: skip
+        routes.append(Route(path, gate))
+        if vouching is not None:
+            described = _document(resource.document(vouching.settings.issuer))
+            routes.append(Route(f"{WELL_KNOWN}{path}", described))
+            if path == MCP:
+                routes.append(Route(WELL_KNOWN, described))
+
+    everything = serve(whole, whole if permits else None)
+    place(MCP, whole, everything)
+    for connector in runtime.connectors:
+        view = whole.of(connector)
+        alone = len(runtime.connectors) == 1
+        place(f"/{connector.name}{MCP}", view, everything if alone else serve(view, view))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        async with manager.run():
+        async with contextlib.AsyncExitStack() as stack:
+            for manager in managers:
+                await stack.enter_async_context(manager.run())
             yield
 
-    async def metrics(request: Request) -> Response:
-        telemetry = runtime.evidence.telemetry if runtime.evidence else None
-        if request.headers.get("host") not in security.allowed_hosts:
-            return Response("This host is not served here.\n", status_code=421, media_type="text/plain")
-        if telemetry is None or telemetry.registry is None:
-            return Response("Start the server with --metrics.\n", status_code=404, media_type="text/plain")
-        return Response(telemetry.page(), media_type="text/plain; version=0.0.4")
+    return Starlette(routes=[*routes, *watching(runtime, security), *more], lifespan=lifespan)
 
-    async def health(request: Request) -> JSONResponse:
-        return JSONResponse({"status": "ok", "name": runtime.name, "tools": len(runtime.tools)})
 
-    routes = [
-        Route("/mcp", StreamableHTTPASGIApp(manager)),
-        Route("/health", health),
-        Route("/metrics", metrics),
-        *more,
-    ]
-    return Starlette(routes=routes, lifespan=lifespan)
+def _document(facts: Mapping[str, Any]) -> Callable[[Request], Awaitable[Response]]:
+    async def described(request: Request) -> Response:
+        return JSONResponse(facts, headers={"access-control-allow-origin": "*", "cache-control": "max-age=300"})
+
+    return described
+
+
+def _security(settings: HttpSettings, host: str, port: int) -> TransportSecuritySettings:
+    """The hosts and origins that are ours. An address that stands for all of them is nobody's name."""
+    local = {"localhost", "127.0.0.1", "[::1]", *({host} - {"0.0.0.0", "[::]"})}  # noqa: S104
+    names = {f"{name}:{port}" for name in local}
+    public = urlsplit(settings.url)
+    origins = {*(f"http://{name}" for name in names), *filter(None, [settings.url]), *settings.origins}
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True,
+        allowed_hosts=sorted({*names, *filter(None, [public.netloc])}),
+        allowed_origins=sorted(origins),
+    )
 
 
 class _Server(uvicorn.Server):
@@ -107,14 +159,16 @@ async def serve_http(
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until `stop` is set. `ready` is called with the URL once the port accepts connections."""
-    with open_listener(address, *parse_address(address)) as listener:
+    settings = runtime.settings
+    check_people(settings)
+    with open_listener(address, *parse_address(address, vouched=bool(settings.http.issuer))) as listener:
         shown, port = shown_address(listener)
-        settings = runtime.settings
-        async with open_desk(settings, runtime) as desk:
+        runtime.rounds = await open_rounds(runtime.store.database, runtime.store.sealer)
+        async with open_desk(settings, runtime) as desk, httpx.AsyncClient() as http:
             console = console_routes(desk, Places(port, shown, settings.console.url))
-            app = create_app(runtime, host=shown, port=port, more=[*more, *console])
+            app = create_app(runtime, host=shown, port=port, more=[*more, *console], vouching=vouching(settings, http))
             with announced(settings, f"http://{shown}:{port}{BASE}"):
-                ready(f"http://{shown}:{port}/mcp")
+                ready(f"{settings.http.url or f'http://{shown}:{port}'}{MCP}")
                 server = _Server(configure(app))
                 stopping = asyncio.create_task(_stop(server, stop or asyncio.Event()))
                 try:

@@ -1,6 +1,6 @@
 """Which tools a server offers, and under which names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clew.core.connector import Connector, Tool
@@ -15,6 +15,26 @@ class Bound:
     name: str
     connector: Connector
     tool: Tool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one address offers: all of a server's tools, or those of one connector under their own names."""
+
+    name: str
+    connectors: tuple[Connector, ...]
+    tools: Mapping[str, Bound]
+
+    def of(self, connector: Connector) -> "View":
+        """The part that is one connector's."""
+        own = [each for each in self.tools.values() if each.connector is connector]
+        return View(
+            connector.name, (connector,), {each.tool.name: Bound(each.tool.name, connector, each.tool) for each in own}
+        )
+
+    def without(self, hidden: Sequence[str]) -> "View":
+        """The same without some tools."""
+        return View(self.name, self.connectors, {name: each for name, each in self.tools.items() if name not in hidden})
 
 
 def select_tools(connectors: Sequence[Connector], *, policy: Policy, only: Sequence[str] = ()) -> dict[str, Bound]:

@@ -14,8 +14,8 @@ from clew.core.journal import Journal, Write
 from clew.core.operations import Operation, operation
 
 Handle = Annotated[str, Field(pattern="^[0-9a-f]{24}$", description="`accepted.operation` of the call.")]
-Mine = Callable[[Connection], bool]
-"""Is this connection one that the caller works with?"""
+Mine = Callable[[Connection, str], bool]
+"""Is this connection one that the callers of this tenant work with?"""
 
 
 class StepLine(BaseModel):
@@ -47,22 +47,22 @@ def operation_tools(journal: Journal, mine: Mine) -> Connector:
     @own.read(toolset="operations")
     async def get_operation(api: Api, operation: Handle) -> OperationState:
         """Read how far an accepted operation is: its steps, what was undone, its result or error."""
-        return await read_operation(journal, mine, operation)
+        return await read_operation(journal, mine, operation, api.tenant)
 
     return own
 
 
-async def find_operation(journal: Journal, mine: Mine, handle: str) -> Write:
+async def find_operation(journal: Journal, mine: Mine, handle: str, tenant: str) -> Write:
     """The row of an operation. Raises `NotFoundError`, also for one of somebody else."""
     row = await journal.get(handle)
-    if row is None or row.id != handle or not mine(row.connection) or row.request_key.startswith("id:flow "):
+    if row is None or row.id != handle or not mine(row.connection, tenant) or row.request_key.startswith("id:flow "):
         raise NotFoundError(f"there is no operation {handle}, or no longer.")
     return row
 
 
-async def read_operation(journal: Journal, mine: Mine, handle: str) -> OperationState:
+async def read_operation(journal: Journal, mine: Mine, handle: str, tenant: str) -> OperationState:
     """An operation as an agent reads it."""
-    found = await operation(journal, await find_operation(journal, mine, handle))
+    found = await operation(journal, await find_operation(journal, mine, handle, tenant))
     return OperationState(
         operation=handle,
         tool=found.row.tool,

@@ -9,6 +9,7 @@ from opentelemetry.trace import get_current_span
 
 from clew.core.audit import Origin
 from clew.core.errors import quote
+from clew.servers.principals import Caller, Principal
 
 TASK = "clew/task"
 """The key of `_meta` under which a host labels the task that a call is a part of."""
@@ -24,13 +25,25 @@ def origin_of(context: ServerRequestContext[Any, Any]) -> Origin:
     span = get_current_span().get_span_context()
     meta: Mapping[str, Any] = context.meta or {}
     label = meta.get(TASK)
+    principal = principal_of(context)
     return Origin(
         caller=quote(f"{client.name} {client.version}", 60).strip() if client else "",
+        principal=quote(principal.name, 100) if principal else "",
         task=label if isinstance(label, str) and _LABEL.fullmatch(label) else "",
         trace_id=f"{span.trace_id:032x}" if span.is_valid else "",
         span_id=f"{span.span_id:016x}" if span.is_valid else "",
         sampled=span.trace_flags.sampled,
     )
+
+
+def principal_of(context: ServerRequestContext[Any, Any]) -> Principal | None:
+    """Who makes a request; None where nobody authenticates callers.
+
+    What authenticates them over HTTP (`servers.gate`) leaves them as the `user` of the ASGI scope.
+    """
+    scope: Mapping[str, Any] = getattr(context.request, "scope", None) or {}
+    user = scope.get("user")
+    return user.principal if isinstance(user, Caller) else None
 
 
 def tenant_of(context: ServerRequestContext[Any, Any]) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clew.core.call import Call, Structured
+from clew.core.connection import LOCAL_TENANT
 from clew.core.errors import InvalidInputError
 from clew.core.fields import as_list, as_object
 
@@ -30,14 +31,14 @@ class Spill:
 
     budget: int = BUDGET_BYTES
     clock: Callable[[], float] = time.monotonic
-    _parts: dict[str, tuple[float, list[str]]] = field(default_factory=dict[str, tuple[float, list[str]]])
+    _parts: dict[str, tuple[float, list[str], str]] = field(default_factory=dict[str, tuple[float, list[str], str]])
 
     def fit(self, call: Call, result: Structured) -> Structured:
         """`cut`, as the walk calls it."""
-        return self.cut(result)
+        return self.cut(result, call.connection.tenant)
 
-    def cut(self, result: Structured) -> Structured:
-        """`result` when it is within the budget, else what fits of it and where the rest is."""
+    def cut(self, result: Structured, tenant: str = LOCAL_TENANT) -> Structured:
+        """`result` when it is within the budget, else what fits of it and where the rest is, for `tenant` alone."""
         if _bytes(result) <= self.budget:
             return result
         name, items = _longest_list(result)
@@ -53,30 +54,30 @@ class Spill:
         if not cut or not cut[name or ""] or _bytes(cut) > room:
             cut, parts = _shortened(result, room), _text_parts(result, room)
             says = "long texts are cut"
-        self._keep(token, parts)
+        self._keep(token, parts, tenant)
         next_step = f"Read the resource {_PREFIX}{token} for the rest, part by part; or ask for less."
         return {
             **cut,
             "partial": {"says": says, "bytes": _bytes(result), "rest": f"{_PREFIX}{token}", "next": next_step},
         }
 
-    def read(self, uri: str) -> str | None:
+    def read(self, uri: str, tenant: str = LOCAL_TENANT) -> str | None:
         """One part of what was left out, as JSON that names the next one; None when there is none (any more)."""
         token, _, query = uri.removeprefix(_PREFIX).partition("?cursor=")
         known = self._parts.get(token) if uri.startswith(_PREFIX) else None
         number = int(query) if query.isdecimal() and len(query) < 8 else 0 if not query else -1
-        if known is None or known[0] <= self.clock() or not 0 <= number < len(known[1]):
+        if known is None or known[2] != tenant or known[0] <= self.clock() or not 0 <= number < len(known[1]):
             return None
         parts = known[1]
         following = f"{_PREFIX}{token}?cursor={number + 1}" if number + 1 < len(parts) else None
         return f'{{"part":{number + 1},"of":{len(parts)},"next":{json.dumps(following)},{parts[number]}}}'
 
-    def _keep(self, token: str, parts: list[str]) -> None:
+    def _keep(self, token: str, parts: list[str], tenant: str) -> None:
         """The oldest go when they are too old, or when all are too much."""
         now = self.clock()
-        self._parts[token] = (now + KEPT_SECONDS, parts)
-        held = sum(len(part) for _, each in self._parts.values() for part in each)
-        for old, (end, each) in list(self._parts.items()):
+        self._parts[token] = (now + KEPT_SECONDS, parts, tenant)
+        held = sum(len(part) for _, each, _ in self._parts.values() for part in each)
+        for old, (end, each, _) in list(self._parts.items()):
             if old != token and (end <= now or held > _KEPT_BYTES):
                 held -= sum(map(len, each))
                 del self._parts[old]

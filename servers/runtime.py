@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
 import httpx
@@ -48,13 +48,16 @@ from clew.core.wire import Trail, Wire
 from clew.servers.console_address import find_console
 from clew.servers.event_tools import event_tools, names_for
 from clew.servers.evidence import Evidence, names, open_evidence, versions
-from clew.servers.offering import Bound, select_tools
+from clew.servers.offering import Bound, View, select_tools
 from clew.servers.operation_tools import operation_tools
 from clew.servers.operations import Operations
 from clew.servers.settings import Settings
 from clew.servers.store import Store, open_events, open_limits, open_store
 from clew.servers.tenancy import Tenancy, tenancy
 from clew.servers.waiting import Waiting
+
+if TYPE_CHECKING:
+    from clew.servers.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +83,7 @@ class Runtime:
     evidence: Evidence | None = None
     discover: bool = False
     tools_changed: Callable[[], Awaitable[None]] | None = None
-    state_key: bytes | None = None
+    rounds: "Rounds | None" = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     notices: Notices = field(default_factory=Notices)
@@ -99,6 +102,11 @@ class Runtime:
         """The server's name: the connector's, or `clew` for several."""
         return self.connectors[0].name if len(self.connectors) == 1 else "clew"
 
+    @property
+    def view(self) -> View:
+        """Everything that is offered."""
+        return View(self.name, self.connectors, self.tools)
+
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
@@ -109,8 +117,10 @@ class Runtime:
         policy: Policy | None = None,
         tools: Sequence[str] = (),
         account: str | None = None,
+        users: bool = False,
     ) -> AsyncGenerator["Runtime"]:
-        """Load the connectors `chosen` and everything they need. `tools` keeps only these tools or toolsets.
+        """Load the connectors `chosen` and everything they need. `tools` keeps only these tools or toolsets. With
+        `users` every caller brings a tenant of its own, and no call is made for another.
 
         Raises `ConfigurationError` for unknown connectors and tools, before anything is opened.
         """
@@ -128,7 +138,7 @@ class Runtime:
             stack.push_async_callback(limits.close)
             limiter = Limiter(limits)
             inbox = await open_events(store)
-            whose = await tenancy(settings, store.vault)
+            whose = Tenancy("", ()) if users else await tenancy(settings, store.vault)
             heard = [await receiving(store.vault, tenant=each) for each in await whose.served(store.vault)]
             hears = {each.connector for found in heard for each in found} & {each.name for each in connectors}
             if not only or "events" in only:
@@ -168,7 +178,7 @@ class Runtime:
 
     async def call(
         self,
-        name: str,
+        name: str | Bound,
         arguments: Mapping[str, Any],
         *,
         host: Host | None = None,
@@ -179,11 +189,11 @@ class Runtime:
         patience: float = 0.0,
         tenant: str | None = None,
     ) -> Structured:
-        """Call the tool offered as `name`. Raises `CallError`; `deadline` is in seconds. `origin` is who calls and
-        `tenant` whom they belong to, `fit` makes the result as small as the caller can take. With `patience` (seconds)
-        a workflow that takes longer, or longer than the deadline, goes on without the caller, who gets `accepted` with
-        a handle."""
-        bound = self.tools[name]
+        """Call a tool, or the one offered under this name. Raises `CallError`; `deadline` is in seconds. `origin` is
+        who calls and `tenant` whom they belong to, `fit` makes the result as small as the caller can take. With
+        `patience` (seconds) a workflow that takes longer, or longer than the deadline, goes on without the caller, who
+        gets `accepted` with a handle."""
+        bound = self.tools[name] if isinstance(name, str) else name
         known = await self._known(bound.connector, account, tenant)
         call = self._call(bound, arguments, known, host, deadline)
         call.origin, call.fit = origin or call.origin, fit
@@ -239,10 +249,11 @@ class Runtime:
             versions=versions(bound.connector),
         )
 
-    def serves(self, connection: Connection) -> bool:
-        """Is it a connection that the calls of this server are made with?"""
+    def serves(self, connection: Connection, tenant: str = "") -> bool:
+        """Is it a connection that the calls of this server are made with, or those of `tenant`?"""
         connector = next((each for each in self.connectors if each.name == connection.connector), None)
-        if connector is None or connection.tenant != self.tenancy.own:
+        whose = tenant or self.tenancy.own
+        if connector is None or (whose and connection.tenant != whose):
             return False
         return self._chosen(connector, None) in (None, connection.account)
 
@@ -264,15 +275,16 @@ class Runtime:
         while (self.active or self.operations.running) and time.monotonic() < give_up_at:  # noqa: ASYNC110 - a few looks, once in a process's life
             await asyncio.sleep(0.02)
 
-    async def lacking(self, tenant: str | None = None) -> dict[str, tuple[str, ...]]:
-        """The tools that no account could use as things stand, each with the scopes it lacks. They need not be shown.
+    async def lacking(self, tenant: str | None = None, view: View | None = None) -> dict[str, tuple[str, ...]]:
+        """The tools (of `view`) that no account could use as things stand, each with the scopes it lacks.
 
+        They need not be shown.
         Where an account's scopes are not known, or nothing is connected yet, nothing is lacking.
         """
         lacks: dict[str, tuple[str, ...]] = {}
-        whose = self.tenancy.of(tenant)
-        for connector in self.connectors:
-            offered = [bound for bound in self.tools.values() if bound.connector is connector and bound.tool.scopes]
+        whose, seen = self.tenancy.of(tenant), view or self.view
+        for connector in seen.connectors:
+            offered = [bound for bound in seen.tools.values() if bound.connector is connector and bound.tool.scopes]
             if not offered:
                 continue
             account = self._chosen(connector, None)

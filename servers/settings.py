@@ -19,6 +19,9 @@ from clew.core.policy import Decision, Policy, PolicyRule
 from clew.core.secret import Secret
 from clew.servers.console_settings import VARIABLES as CONSOLE_VARIABLES
 from clew.servers.console_settings import ConsoleSettings, read_console, with_environment
+from clew.servers.http_settings import VARIABLES as HTTP_VARIABLES
+from clew.servers.http_settings import HttpSettings, read_http
+from clew.servers.http_settings import with_environment as http_with_environment
 from clew.servers.policy_file import read_policy
 from clew.servers.webhook_settings import WebhookSettings, read_webhooks
 
@@ -37,7 +40,7 @@ _SIMPLE = (
 )  # fmt: skip
 VARIABLES = (
     *(f"CLEW_{name.upper()}" for name in _SIMPLE), "CLEW_CONFIG", "CLEW_CONNECTORS", "CLEW_MASTER_KEY",
-    "CLEW_PKCS11_PIN", "CLEW_EARLY_START", *CONSOLE_VARIABLES,
+    "CLEW_PKCS11_PIN", "CLEW_EARLY_START", *CONSOLE_VARIABLES, *HTTP_VARIABLES,
 )  # fmt: skip
 """Every environment variable that means something to us."""
 
@@ -82,6 +85,7 @@ class Settings:
     limits: str = ""
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
     audit_keep: float = 365 * 86400.0
     audit_hide: tuple[str, ...] = ()
     audit_show: tuple[str, ...] = ()
@@ -160,6 +164,7 @@ def load_settings(environment: Mapping[str, str] | None = None, project: Path | 
             values[name] = _checked(name, environment[variable], variable)
             sources[name] = variable
     values["console"] = with_environment(values.get("console", ConsoleSettings()), environment)
+    values["http"] = http_with_environment(values.get("http", HttpSettings()), environment)
     values.setdefault("home", default_home())
     allowed = Decision.ALLOW if values.get("allow_writes") else writes or Decision.ASK
     values["policy"] = Policy(read_only=values.get("read_only", False), writes=allowed, rules=rules)
@@ -212,7 +217,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not UTF-8 text.") from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
-    known = [*_SIMPLE, "connectors", "policy", "prices", "webhooks", "console"]
+    known = [*_SIMPLE, "connectors", "policy", "prices", "webhooks", "console", "http"]
     return {name: _checked(_known(name, known, str(path)), value, str(path)) for name, value in table.items()}
 
 
@@ -404,4 +409,5 @@ _CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
     "policy": _as_it_is,
     "webhooks": read_webhooks,
     "console": read_console,
+    "http": read_http,
 }

@@ -16,6 +16,7 @@ from clew.core.operations import Operation, operation
 from clew.core.settling import error_of
 from clew.servers.ask import MODERN
 from clew.servers.operation_tools import find_operation, moment, next_of
+from clew.servers.origins import tenant_of
 from clew.servers.rendering import fail, succeed
 from clew.servers.results import Spill
 from clew.servers.runtime import Runtime
@@ -65,7 +66,7 @@ class Tasks:
         handle = accepted.get("operation")
         if handle is None or not declared(context):
             return succeed(result, caller)
-        task = {"resultType": "task", **self._facts(await self._found(handle)), "status": "working"}
+        task = {"resultType": "task", **self._facts(await self._found(context, handle)), "status": "working"}
         return cast("types.CallToolResult", task)  # the SDK sends it as it is; its types know no extensions
 
     async def get(self, context: Context, params: TaskParams) -> dict[str, Any]:
@@ -94,12 +95,13 @@ class Tasks:
         if not declared(context):
             needed: dict[str, Any] = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
             raise MCPError(_MISSING_CAPABILITY, f"Declare {EXTENSION} to use tasks.", needed)
-        return await self._found(params.task_id)
+        return await self._found(context, params.task_id)
 
-    async def _found(self, handle: str) -> Operation:
+    async def _found(self, context: Context, handle: str) -> Operation:
         journal = self._runtime.store.journal
         try:
-            return await operation(journal, await find_operation(journal, self._runtime.serves, handle))
+            whose = self._runtime.tenancy.of(tenant_of(context))
+            return await operation(journal, await find_operation(journal, self._runtime.serves, handle, whose))
         except CallError as error:
             raise MCPError(types.INVALID_PARAMS, error.message) from None
 
@@ -120,7 +122,7 @@ class Tasks:
         if found.state == "unknown" and found.row.code == "cancelled":
             return "cancelled", None
         if found.state == "applied" and found.error is None:
-            return "completed", succeed(self._spill.cut(found.result or {}), caller)
+            return "completed", succeed(self._spill.cut(found.result or {}, found.row.connection.tenant), caller)
         return "completed", fail(_error(found), caller)
 
 

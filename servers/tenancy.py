@@ -1,5 +1,7 @@
 """Whose connections a process may touch. A tenant that nobody named is a guess only while there is no other one."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +9,8 @@ from clew.auth.vault import Vault
 from clew.core.connection import LOCAL_TENANT
 from clew.core.errors import ConfigurationError, PermissionDeniedError
 from clew.servers.settings import Settings, check_tenant
+
+_DERIVED = "id-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +54,17 @@ async def tenancy(settings: Settings, vault: Vault) -> Tenancy:
 async def chosen_tenant(settings: Settings, vault: Vault) -> str:
     """The tenant that a command is about. Raises `ConfigurationError` with the choices."""
     return (await tenancy(settings, vault)).of()
+
+
+def tenant_named(text: str, issuer: str, settings: Settings) -> str:
+    """The tenant that belongs to a claim's value: the value where it can be a tenant's name, else a name derived from
+    it. Two values never lead to one tenant, and none leads to that of this machine or of the operator."""
+    try:
+        check_tenant(text)
+    except ConfigurationError:
+        return _derived(issuer, text)
+    return _derived(issuer, text) if text in (LOCAL_TENANT, settings.tenant) or text.startswith(_DERIVED) else text
+
+
+def _derived(issuer: str, text: str) -> str:
+    return _DERIVED + hashlib.sha256(json.dumps([issuer, text]).encode()).hexdigest()[:40]

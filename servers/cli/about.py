@@ -73,6 +73,9 @@ def _entries(settings: Settings) -> list[dict[str, Any]]:
         "console.groups": list(settings.console.groups),
         "webhooks.most_body": settings.webhooks.most_body,
     }
+    for name in ("url", "issuer", "verify", "audience", "client_id", "identity", "tenant", "sessions"):
+        values[f"http.{name}"] = getattr(settings.http, name)
+    values["http.scopes"] = list(settings.http.scopes)
     for name, connector in sorted(settings.connectors.items()):
         values |= {f"connectors.{name}.base_url": connector.base_url, f"connectors.{name}.account": connector.account}
     return [

@@ -37,7 +37,7 @@ def serve(arguments: Namespace) -> int:
     if arguments.http:
         from clew.servers.http import parse_address
 
-        parse_address(arguments.http)
+        parse_address(arguments.http, vouched=bool(settings.http.issuer))
     if arguments.metrics:
         settings = replace(settings, metrics=True)
     stopped, finished = asyncio.run(_serve(settings, arguments))
@@ -60,11 +60,13 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
     if arguments.allow_writes:
         policy = replace(policy, writes=Decision.ALLOW)
     tools = [name.strip() for name in arguments.tools.split(",") if name.strip()]
+    users, account = bool(arguments.http) and settings.http.has_users, arguments.account
     async with (
-        Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=arguments.account) as runtime,
+        Runtime.open(settings, arguments.names, policy=policy, tools=tools, account=account, users=users) as runtime,
         chores(runtime) as mailroom,
     ):
-        runtime.tenancy.of()  # nobody authenticates callers yet, so the server must have a tenant of its own
+        if not users:
+            runtime.tenancy.of()  # no caller brings a tenant, so the server must have one of its own
         runtime.discover = arguments.discover
         if len(runtime.tools) > _MOST_TOOLS and not arguments.discover:
             raise ConfigurationError(

@@ -59,6 +59,7 @@ def tell(record: Mapping[str, Any]) -> list[str]:
 def opening(record: Mapping[str, Any]) -> list[str]:
     """Who called what, and with which arguments."""
     who = record.get("caller") or "Somebody"
+    who += f" of {record['principal']}" if record.get("principal") else ""
     whose = f", there known as {record['identity']}" if record.get("identity") else ""
     tenant = f" of tenant {record['tenant']}" if record.get("tenant", "local") != "local" else ""
     lines = [

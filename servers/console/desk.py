@@ -21,6 +21,7 @@ from clew.servers.offering import Bound
 from clew.servers.runtime import Runtime
 from clew.servers.settings import Settings
 from clew.servers.store import Store, open_events, open_limits, open_store
+from clew.servers.tenancy import tenant_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +59,35 @@ class Desk:
         return found
 
     def is_operator(self, visitor: Visitor) -> bool:
-        """May they see more than what is theirs to approve? Whoever came by a link has the files anyway."""
-        return visitor.way == LOCAL or self.rules.is_operator(visitor.person, visitor.groups)
+        """May they see more than what is theirs to approve? Whoever came by a link has the files anyway. Where many
+        people's things are here, only those who are named as operators may."""
+        named = bool(self.rules.operators or self.rules.operator_groups) or not self.settings.http.has_users
+        return visitor.way == LOCAL or (named and self.rules.is_operator(visitor.person, visitor.groups))
+
+    def is_theirs(self, visitor: Visitor, approval: Approval) -> bool:
+        """Is it a question about the connections of this person? Where calls have tenants of their own, others' are
+        for operators, and for those whom a rule names."""
+        http, asked = self.settings.http, approval.question.connection.tenant
+        if not http.has_users or self.is_operator(visitor) or visitor.person in approval.approvers:
+            return True
+        same = (http.issuer, http.identity, http.tenant) == (self.rules.issuer, self.rules.identity, "user")
+        return same and asked == tenant_named(visitor.person, http.issuer, self.settings)
 
     async def shown_to(self, visitor: Visitor) -> list[Approval]:
         """The approvals that this person may decide here, or has decided or could have; the newest first."""
         kept = await self.approvals.list(pending=False, tenant=self.tenant)
-        return [each for each in kept if refused_to(each, visitor.person, Channel.CONSOLE) is None]
+        return [
+            each
+            for each in kept
+            if self.is_theirs(visitor, each) and refused_to(each, visitor.person, Channel.CONSOLE) is None
+        ]
 
     async def approval(self, id: str, visitor: Visitor) -> Approval:
         """One of those. What is not theirs to decide is not there."""
         found = await self.approvals.get(id)
         if (
             self.tenant not in (None, found.question.connection.tenant)
+            or not self.is_theirs(visitor, found)
             or refused_to(found, visitor.person, Channel.CONSOLE) is not None
         ):
             raise NotFoundError(f"there is no approval {id[:20]!r} for you here.", next_step="Look at the list.")

@@ -14,6 +14,7 @@ from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.policy import Decision, Policy, PolicyRule, Rate
 from clew.core.secret import Secret
 from clew.servers.mcp import build_server
+from clew.servers.rounds import open_rounds
 from clew.servers.runtime import Runtime
 from clew.servers.sandbox import Sandbox
 from clew.servers.settings import ConnectorSettings, Settings
@@ -172,7 +173,7 @@ async def test_a_yes_for_one_account_does_not_open_another_even_under_one_key(
     """Two servers that share their key, as several behind one address would; each works for another person."""
     connection = Connection(LOCAL_TENANT, "acme", "other")
     await set_token(runtime.vault, connection, Bearer(), {"token": Secret(sandbox.pat)}, origin=sandbox.url)
-    runtime.state_key, runtime.account = b"k" * 32, "main"
+    runtime.rounds, runtime.account = await open_rounds(runtime.store.database, runtime.store.sealer), "main"
     async with Client(build_server(runtime), elicitation_callback=never_asked) as client:
         state = (await ask(client, ALAN)).request_state
     runtime.account = "other"

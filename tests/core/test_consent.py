@@ -165,6 +165,17 @@ async def test_a_yes_to_a_write_is_good_for_the_session_of_that_host(
     assert len(person.asked) == 3
 
 
+async def test_a_yes_outlives_no_call_where_callers_cannot_be_told_apart(
+    office: "Office", serve: Serve, reply: Build, desk: Desk
+) -> None:
+    url, _ = await serve(*[reply(200, PAID)] * 9)
+    consent, person = desk.consent(), Person()
+    person.session = ""
+    for _ in range(2):
+        await office.call("note_payment", url, arguments={"id": "p1"}, host=person, consenting=consent)
+    assert len(person.asked) == 2
+
+
 async def test_whoever_makes_a_write_by_hand_is_not_asked(
     office: "Office", serve: Serve, reply: Build, desk: Desk
 ) -> None:

@@ -1,12 +1,14 @@
 """Results within a budget: what fits is shown, the rest is a resource, and no host pays twice."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from mcp import Client, MCPError, types
 
+from clew.core.connection import Connection
 from clew.core.errors import InvalidInputError, NotFoundError
 from clew.servers.mcp import build_server
 from clew.servers.rendering import fail, succeed
@@ -14,7 +16,7 @@ from clew.servers.results import BUDGET_BYTES, KEPT_SECONDS, Spill, project
 from clew.servers.runtime import Runtime
 
 pytestmark = pytest.mark.anyio
-CALL: Any = None
+CALL: Any = SimpleNamespace(connection=Connection("local", "acme", "main"))
 
 
 def rest_of(spill: Spill, uri: str | None) -> list[dict[str, Any]]:

@@ -36,14 +36,14 @@ class Ticket(ComplexModel):  # type: ignore[misc]
 
 
 class Desk(ServiceBase):  # type: ignore[misc]
-    @rpc(Integer(min_occurs=1), _returns=Ticket)  # type: ignore[untyped-decorator]
+    @rpc(Integer(min_occurs=1), _returns=Ticket)
     def getTicket(ctx, id):  # type: ignore[no-untyped-def]
         """Read one ticket."""
         if id not in TICKETS:
             raise Fault("Client.NotFound", f"there is no ticket {id}")
         return TICKETS[id]
 
-    @rpc(Unicode(min_occurs=1), Array(Line), Unicode(values=["open", "closed"], type_name="Status"), _returns=Integer)  # type: ignore[untyped-decorator]
+    @rpc(Unicode(min_occurs=1), Array(Line), Unicode(values=["open", "closed"], type_name="Status"), _returns=Integer)
     def createTicket(ctx, subject, lines, status):  # type: ignore[no-untyped-def]
         """Open a ticket."""
         if subject == "boom":
@@ -52,17 +52,17 @@ class Desk(ServiceBase):  # type: ignore[misc]
         TICKETS[number] = Ticket(id=number, subject=subject, price=Decimal("1.10"), lines=lines, status=status)
         return number
 
-    @rpc(Unicode, _returns=Array(Ticket))  # type: ignore[untyped-decorator]
+    @rpc(Unicode, _returns=Array(Ticket))
     def searchTickets(ctx, word):  # type: ignore[no-untyped-def]
         """Find tickets by a word of their subject."""
         return [each for each in TICKETS.values() if (word or "") in each.subject]
 
-    @rpc(Integer(min_occurs=1))  # type: ignore[untyped-decorator]
+    @rpc(Integer(min_occurs=1))
     def deleteTicket(ctx, id):  # type: ignore[no-untyped-def]
         """Delete a ticket."""
         del TICKETS[id]
 
-    @rpc(Unicode)  # type: ignore[untyped-decorator]
+    @rpc(Unicode)
     def purgeArchive(ctx, year):  # type: ignore[no-untyped-def]
         """Delete everything of a year."""
 

@@ -170,7 +170,7 @@ class LinkPages:
 
 @dataclass(frozen=True, slots=True)
 class NextUrlPages:
-    """The next URL stands in the body: Salesforce, Zendesk, Twilio, Microsoft Graph (`['@odata.nextLink']`).
+    """The next URL stands in the body: Salesforce, Twilio, Microsoft Graph (`['@odata.nextLink']`).
 
     Its query and path are kept, below the tool's own path and on the same origin; what the tool itself asks for wins.
     """
@@ -196,13 +196,17 @@ class NextUrlPages:
 
 @dataclass(frozen=True, slots=True)
 class CursorPages:
-    """A cursor in the body goes back as a parameter: Slack, Notion, HubSpot, Airtable, Google (page token)."""
+    """A cursor in the body goes back as a parameter: Slack, Notion, HubSpot, Airtable, Google (page token).
+
+    Where the last page has a cursor too (Zendesk), `more` is the field that is false there.
+    """
 
     cursor: str = "next_cursor"
     parameter: str = "cursor"
     items: str | None = "items"
     size: int | None = 30
     size_parameter: str = "limit"
+    more: str | None = None
 
     def first(self) -> Mapping[str, str]:
         """The page size, where the provider takes one."""
@@ -210,6 +214,8 @@ class CursorPages:
 
     def next(self, answer: Answer) -> Place | None:
         """The cursor in the body; null, empty, absent and `false` all mean the end."""
+        if self.more is not None and look(answer.data, self.more) is False:
+            return None
         found = look(answer.data, self.cursor)
         if found is False or found in (None, "", MISSING):
             return None

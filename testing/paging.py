@@ -104,6 +104,7 @@ def page_of(style: Paginator, request: httpx.Request, item: list[Any], *, last: 
         case CursorPages():
             put(body, style.items, [])
             put(body, style.cursor, None if last else token)
+            put(body, style.more, not last)
         case NextUrlPages():
             put(body, style.items, [])
             put(body, style.next_url, None if last else str(request.url.copy_set_param("clewpage", token)))
@@ -122,7 +123,8 @@ def put(body: dict[str, Any], path: str | None, value: Any) -> None:
         return
     *way, name = [str(step) for step in steps(path)]
     for step in way:
-        body = as_object(body.setdefault(step, {})) or body
+        inner = as_object(body.setdefault(step, {}))
+        body = body if inner is None else inner
     body[name] = value
 
 

@@ -219,6 +219,13 @@ def test_a_cursor_goes_back_as_a_parameter() -> None:
     assert pages.first() == {"limit": "5"}
 
 
+def test_a_cursor_on_the_last_page_leads_nowhere() -> None:
+    pages = CursorPages(cursor="meta.after", more="meta.has_more")
+    assert after(pages, {"meta": {"after": "abc", "has_more": True}}) == Place({"cursor": "abc"})
+    assert after(pages, {"meta": {"after": "abc", "has_more": False}}) is None
+    assert after(pages, {"meta": {"after": "abc"}}) == Place({"cursor": "abc"})
+
+
 @pytest.mark.parametrize(("cursor", "word"), [([1], "list"), ({"a": 1}, "object"), (True, "boolean"), (1.5, "number")])
 def test_a_cursor_that_is_none_is_a_changed_contract(cursor: Any, word: str) -> None:
     with pytest.raises(ContractChangedError, match=f"next_cursor should be a cursor and is {word}"):

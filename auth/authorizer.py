@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -53,15 +54,14 @@ class VaultAuthorizer:
         self._refresher = refresher
         self._base_url = base_url
         self._place = place
+        self._judged: tuple[Record, AnyScheme, float] | None = None
         self._proven: tuple[str, str | None] | None = None
         self._early = random.uniform(1.0, 1.5)  # noqa: S311
 
     async def apply(self, request: "httpx.Request") -> str:
         """Put the credential on `request`; the answer is the generation of the secrets it came from."""
         try:
-            record, scheme = await self._read()
-            if self._is_due(record, scheme):
-                record = await self._refreshed(record, scheme)
+            record, scheme = await self._ready()
             self._note_proof(request, scheme)
             scheme.apply(request, lambda name: _opened(record, name))
             if isinstance(scheme, TokenScheme) and scheme.certificate_bound:
@@ -73,9 +73,7 @@ class VaultAuthorizer:
     async def credential(self) -> Credential:
         """The credential itself, as fresh as `apply` would use it, for a transport that has no requests."""
         try:
-            record, scheme = await self._read()
-            if self._is_due(record, scheme):
-                record = await self._refreshed(record, scheme)
+            record, scheme = await self._ready()
             names = ("access_token",) if isinstance(scheme, TokenScheme) else scheme.fields
             fields = {name: _opened(record, name) for name in names}
             return Credential(record.facts.generation, record.facts.kind, fields)
@@ -111,8 +109,22 @@ class VaultAuthorizer:
         (url, used), self._proven = self._proven, None
         return known_nonce(url) not in (None, used)
 
-    async def _read(self) -> tuple[Record, AnyScheme]:
+    async def _ready(self) -> tuple[Record, AnyScheme]:
+        """The stored record, refreshed when it is due. What was found out about one holds until another is stored."""
         record = await self._vault.get(self._connection)
+        judged = self._judged
+        if judged is None or judged[0] is not record:
+            record, scheme = self._checked(record)
+            judged = self._judged = record, scheme, self._due_at(record, scheme)
+        record, scheme, due = judged
+        if time.time() > due:
+            record = await self._refreshed(record, scheme)
+        return record, scheme
+
+    async def _read(self) -> tuple[Record, AnyScheme]:
+        return self._checked(await self._vault.get(self._connection))
+
+    def _checked(self, record: Record | None) -> tuple[Record, AnyScheme]:
         if record is None:
             raise not_connected(self._connection, self._schemes)
         if self._place is not None:
@@ -125,21 +137,21 @@ class VaultAuthorizer:
             next_step=f"Ask the person to run: {preferred_command(self._connection, self._schemes)}",
         )
 
-    def _is_due(self, record: Record, scheme: AnyScheme) -> bool:
-        """Past what the provider wants or within the early lead, a little different in every process.
+    def _due_at(self, record: Record, scheme: AnyScheme) -> float:
+        """The epoch second of what the provider wants or of the early lead, a little different in every process.
 
         The lead is never more than a tenth of the lifetime, so short tokens are used too.
         """
         facts = record.facts
         if not self._refresher.renews(record, scheme):
-            return False
+            return math.inf
         if facts.expires_at is None:
-            return "access_token" not in record.fields
+            return math.inf if "access_token" in record.fields else -math.inf
         lead = scheme.early_seconds if isinstance(scheme, TokenScheme) else EARLY_SECONDS
         due = facts.expires_at - min(lead * self._early, (facts.expires_at - facts.obtained_at) / 10)
         if facts.refresh_at is not None and facts.refresh_at < due:
             due = facts.refresh_at + (due - facts.refresh_at) * (self._early - 1) / 5
-        return time.time() > due
+        return due
 
     async def _refreshed(self, record: Record, scheme: AnyScheme) -> Record:
         """The record after a refresh. While the old token still lives, one that fails or takes long harms nobody."""

@@ -15,7 +15,7 @@ from typing import Any
 log = logging.getLogger("clew.audit")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/+=-]{1,100}")
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: a call pays for two of these lines
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
 @dataclass(slots=True)
@@ -171,7 +171,17 @@ class Record:
 
     def as_json(self) -> str:
         """One line, never longer for what is not known."""
-        return _encode(self.as_dict())
+        return as_line(self.as_dict())
+
+
+def as_line(data: Any) -> str:
+    """Data as one line of JSON. Every call pays for four of these, so pydantic's encoder makes them where it can."""
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(data, fallback=str).decode()
+    except PydanticSerializationError:  # text that is not Unicode: half of a surrogate pair
+        return _encode(data).encode(errors="replace").decode()
 
 
 Sink = Callable[[Record], None]

@@ -13,7 +13,7 @@ from typing import Any
 
 from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError
-from clew.core.fields import MISSING, as_list, as_text, look, steps
+from clew.core.fields import MISSING, as_list, as_object, as_text, look, steps
 from clew.core.inbox import REMEMBERED, REMEMBERED_SIGNED_TIME, Incoming
 from clew.core.subscriptions import Sighting, Subscribed, Subscription, Watch, Wish
 from clew.core.webhooks import Event
@@ -54,7 +54,8 @@ class Events:
     milliseconds since 1970, or ISO 8601. `reference_pattern` is a pattern whose first group is the reference, where
     more stands around it. `marker` is where an event repeats the key or the mark of the write that caused it: by it the
     write is found whose answer was lost. `recipient` is who an event is about, where one write has several. `object`
-    leads to the thing itself in the shape that the tools return. `states` says what each type means.
+    leads to the thing itself in the shape that the tools return. `states` says what each type means. `headers` are
+    header names by the field under which their values join the body, for providers that send no body at all.
     """
 
     items: str = ""
@@ -69,6 +70,7 @@ class Events:
     occurred: str = ""
     object: str = ""
     states: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         for path in filter(None, (self.items, self.type, self.action, self.id, *self._references, self.order)):
@@ -98,6 +100,11 @@ class Events:
     def read(self, connection: Connection, event: Event) -> list[Incoming]:
         """The events of a verified delivery, ready to be stored. What is not where it should be is left empty."""
         data = event.data
+        if self.headers:
+            given = {
+                name: clean(event.delivery.headers.get(header.lower(), "")) for name, header in self.headers.items()
+            }
+            data = {**(as_object(data) or {}), **{name: value for name, value in given.items() if value}}
         found = as_list(look(data, self.items) if self.items else data)
         items = found[:_MOST_EVENTS] if found is not None else [data]
         several = found is not None
@@ -153,14 +160,15 @@ def _check_pattern(pattern: str) -> None:
 
 def _keys(event: Event, own: str, number: int | None) -> tuple[str, ...]:
     """What makes it a duplicate. An id that is not signed can be changed by whoever copied the delivery: then the body,
-    with the time it was signed at, counts as well."""
+    with the time it was signed at, counts as well. Where the proof does not cover the body, that would add nothing:
+    whoever copied the delivery has the secret itself, and two empty bodies are not the same event."""
     content = f"body:{event.body_hash}:{event.signed_at or ''}:{'' if number is None else number}"
     if own:
         return (f"event:{own}",)
     if event.delivery_id is None:
         return (content,)
     named = f"id:{event.delivery_id}:{'' if number is None else number}"
-    return (named,) if event.id_is_signed else (named, content)
+    return (named,) if event.id_is_signed or not event.covers_body else (named, content)
 
 
 def _remembered(event: Event) -> float:

@@ -1,6 +1,5 @@
 """What the walk writes into a record: what is known when a call begins, its timeline, how much a model reads."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,12 +22,9 @@ def opened(
     return record
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
-
-
 def size(data: Any) -> int:
     """How many characters of JSON data is, as it goes to a model."""
-    return len(_encode(data))
+    return len(audit.as_line(data))
 
 
 def timeline(marks: Sequence[tuple[str, float, float]], started: float) -> list[tuple[str, float, float]]:

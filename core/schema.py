@@ -19,6 +19,7 @@ from pydantic_core import from_json
 
 from clew.core.errors import ConfigurationError, InvalidInputError, quote
 from clew.core.fields import as_list, as_object
+from clew.core.schema_quick import Test, quick
 
 JSONSchema = dict[str, Any]
 RequestId = Annotated[
@@ -157,10 +158,16 @@ class Signature:
 
         return Draft202012Validator(self.input_schema)
 
+    @cached_property
+    def _quick(self) -> Test:
+        return quick(self.input_schema)
+
     def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments from outside as typed values, keyed by parameter. Raises `InvalidInputError` naming each fault."""
         given = {name: self._unstringified(name, value) for name, value in arguments.items() if value is not None}
-        faults = _json_faults(given) or self._schema_faults(given)
+        faults = _json_faults(given)
+        if not faults and not self._quick(given):
+            faults = self._schema_faults(given)
         if not faults:
             try:
                 model = self.model.model_validate(given)
@@ -193,10 +200,13 @@ class Signature:
         return value if found is None else found
 
 
+_as_sent = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str).encode
+
+
 def _json_faults(given: Mapping[str, Any]) -> dict[str, str]:
     """What no request could carry is refused here, whatever the types allow."""
     try:
-        json.dumps(given, ensure_ascii=False, allow_nan=False, default=str).encode()
+        _as_sent(given).encode()
     except (TypeError, ValueError, RecursionError):  # a TypeError is a key that is no text, of a caller in this process
         return {"arguments": "they hold broken text, a number that is not finite, or are nested too deeply"}
     return {}

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from clew.core.api import Api
 
 
+OPTIONAL = "optional"
+"""How the sentence about something begins that an operator may leave out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """What an operator asks for: the address, our choice of a secret, the types (none: the usual ones), and where.
@@ -55,7 +59,8 @@ Watch = Callable[["Api", Sequence[str]], Awaitable[Sequence[Sighting]]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """How one provider's webhooks are registered. `where` names what `create` must be told (`repository`), with a
-    sentence each. `check` answers None when the subscription is gone. Without `renew` an ended one is made anew."""
+    sentence each, which begins with "optional" where it may be missing. `check` answers None when the subscription is
+    gone. Without `renew` an ended one is made anew."""
 
     create: "Callable[[Api, Wish], Awaitable[Subscribed]]"
     check: "Callable[[Api, str, Mapping[str, str]], Awaitable[Subscribed | None]]"

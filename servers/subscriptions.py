@@ -23,7 +23,7 @@ from clew.core.deadline import Deadline
 from clew.core.errors import ClewError, ConfigurationError
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
-from clew.core.subscriptions import Subscribed, Wish
+from clew.core.subscriptions import OPTIONAL, Subscribed, Wish
 from clew.core.wire import Trail
 from clew.servers.runtime import Runtime
 
@@ -74,7 +74,7 @@ async def subscribe(
             f"{connector.name}'s webhooks are set up at the provider. Then: clew webhooks set {connector.name}"
         )
     where = dict(where or {})
-    missing = [name for name in way.where if not where.get(name)]
+    missing = [name for name, about in way.where.items() if not where.get(name) and not about.startswith(OPTIONAL)]
     unknown = [name for name in where if name not in way.where]
     if missing:
         raise ConfigurationError(f"{connector.name} wants --set {missing[0]}=…: {way.where[missing[0]]}")

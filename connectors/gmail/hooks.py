@@ -53,6 +53,6 @@ gmail.subscription = events.Subscription(
     where={
         "topic": "projects/PROJECT/topics/NAME; gmail-api-push@system.gserviceaccount.com must be its publisher",
         "service_account": "the address of the account with which the push subscription signs",
-        "labels": "ids of labels, with commas; none: the whole mailbox",
+        "labels": "optional: ids of labels, with commas; without it the whole mailbox",
     },
 )

@@ -1,9 +1,10 @@
 """Google Calendar: calendars, events and free time, over REST (v3).
 
-`provider` holds the facts, `rules` the errors and `times` how dates are read; each other module is one toolset.
+`provider` holds the facts, `rules` the errors, `hooks` the notifications and `times` how dates are read; each other
+module is one toolset.
 """
 
-from . import changes, events, free
+from . import changes, events, free, hooks
 from .provider import google_calendar
 
-__all__ = ["changes", "events", "free", "google_calendar"]
+__all__ = ["changes", "events", "free", "google_calendar", "hooks"]

@@ -74,7 +74,7 @@ GOOGLE_CHANNEL = webhooks.Scheme(
     name="google-channel",
     title="Google Calendar, Drive (watch channels)",
     proof=webhooks.SharedSecret(place="X-Goog-Channel-Token"),
-    delivery_id="X-Goog-Message-Number",
+    delivery_id="X-Goog-Channel-ID + X-Goog-Message-Number",  # each channel counts from 1
     event_type="X-Goog-Resource-State",
     handshakes=(webhooks.Handshake(name="sync", when={"X-Goog-Resource-State": "sync"}),),
     secret="the token that was given when the channel was opened",

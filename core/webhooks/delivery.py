@@ -169,10 +169,18 @@ def to_bytes(text: str) -> bytes:
 
 
 Reader = Callable[[Delivery], str | None]
+JOIN = " + "
+"""Between places whose values together are one: an id that is unique only beside another."""
 
 
 def reader(place: str) -> Reader:
-    """What reads the text at a place; `None` when nothing is there. Raises `ConfigurationError` for no such place."""
+    """What reads the text at a place; `None` when nothing is there. Raises `ConfigurationError` for no such place.
+
+    Of `X-One + json:two` the texts are read joined by a colon; `None` unless all are there.
+    """
+    if JOIN in place:
+        readers = [reader(each) for each in place.split(JOIN)]
+        return lambda delivery: _joined([read(delivery) for read in readers])
     kind, name = _split(place)
     match kind:
         case "body":
@@ -186,6 +194,11 @@ def reader(place: str) -> Reader:
             return lambda delivery: _only(delivery.form, name, "form") if delivery.is_form else None
         case _:
             return lambda delivery: _text(look(delivery.json, name))
+
+
+def _joined(texts: list[str | None]) -> str | None:
+    found = [text for text in texts if text]
+    return ":".join(found) if len(found) == len(texts) else None
 
 
 def lister(place: str) -> Callable[[Delivery], list[str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from clew.core.errors import ConfigurationError
 from clew.core.webhooks.attempts import Proof
-from clew.core.webhooks.delivery import Delivery, Reader, reader
+from clew.core.webhooks.delivery import JOIN, Delivery, Reader, reader
 from clew.core.webhooks.handshakes import Handshake
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
@@ -16,7 +16,8 @@ class Scheme:
     """How one provider's deliveries are verified.
 
     `proof` is one way or several; a sender uses one of them and any that holds is enough, so list only ways that are
-    as strong as you want. `delivery_id` and `event_type` are places, of which the first that is there counts.
+    as strong as you want. `delivery_id` and `event_type` are places, of which the first that is there counts; `A + B`
+    is an id of two parts.
     `secret` tells an operator what to configure, in the provider's words; `source` is where these facts were read.
     """
 
@@ -76,6 +77,8 @@ class Scheme:
 
     def signs(self, place: str) -> bool:
         """Is what stands at a place covered by every proof?"""
+        if JOIN in place:
+            return all(self.signs(each) for each in place.split(JOIN))
         kind = place.partition(":")[0] if ":" in place else "header"
         if kind in ("json", "form"):
             return self.covers_body

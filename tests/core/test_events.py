@@ -12,7 +12,7 @@ from clew.core.errors import ConfigurationError
 from clew.core.events import Events, clean
 from clew.core.inbox import REMEMBERED, REMEMBERED_SIGNED_TIME, Incoming
 from clew.core.secret import Secret
-from clew.core.webhooks import Delivery, Event, Hmac, Scheme, Timestamp, verify
+from clew.core.webhooks import Delivery, Event, Hmac, Scheme, SharedSecret, Timestamp, verify
 
 ACME = Connection("local", "acme", "work")
 KEY = "a test key"
@@ -139,3 +139,28 @@ def test_a_reference_may_be_a_part_of_what_stands_there() -> None:
 def test_a_pattern_that_names_no_reference_is_refused(pattern: str) -> None:
     with pytest.raises(ConfigurationError):
         Events(reference="id", reference_pattern=pattern)
+
+
+def test_an_id_of_two_places_needs_both_and_is_signed_only_where_both_are() -> None:
+    token = SharedSecret(place="X-Token")
+    scheme = Scheme(name="two", proof=token, delivery_id="X-Channel + X-Number")
+    headers = [("X-Token", "s"), ("X-Channel", "c"), ("X-Number", "1")]
+    both = verify(scheme, Delivery(headers, b""), [Secret("s")])
+    one = verify(scheme, Delivery(headers[:2], b""), [Secret("s")])
+    assert isinstance(both, Event)
+    assert isinstance(one, Event)
+    assert (both.delivery_id, one.delivery_id) == ("c:1", None)
+    assert not both.id_is_signed
+    signed = Hmac(signature="X-S", signed="{id}.{body}", id="X-Channel")
+    assert not Scheme(name="half", proof=signed, delivery_id="X-Channel + X-Number").signs("X-Channel + X-Number")
+
+
+def test_headers_join_what_is_kept_where_there_is_no_body() -> None:
+    scheme = Scheme(name="bare", proof=SharedSecret(place="X-Token"), delivery_id="X-Number")
+    events = Events(reference="channel", headers={"channel": "X-Channel", "more": "X-More"})
+    for body, more in ((b"", {}), (b'{"a":1}', {"a": 1})):
+        event = verify(scheme, Delivery([("X-Token", "s"), ("X-Channel", "c"), ("X-Number", "1")], body), [Secret("s")])
+        assert isinstance(event, Event)
+        (found,) = events.read(Connection("local", "bare", "work"), event)
+        assert (found.reference, json.loads(found.payload)) == ("c", {**more, "channel": "c"})
+        assert found.keys == ("id:1:",)

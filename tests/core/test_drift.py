@@ -219,6 +219,7 @@ async def kept(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: st
         await database.close()
 
 
+@pytest.mark.anyio
 async def test_what_was_so_from_the_beginning_is_no_change_and_what_comes_later_is(kept: DriftLog) -> None:
     first = Drift()
     for _ in range(BASELINE):

@@ -6,6 +6,7 @@ Every connector imports this module, so what speaks HTTP is imported by the firs
 
 import json as json_module
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast, overload
@@ -218,8 +219,10 @@ class Api:
     async def own_id(self) -> str:
         """The id by which this write names what it makes, for a path or a `content` that the tool writes itself: the
         same at every repeat, and the `key` of its `verify`. Needs `once=NaturalKey(…)`, and comes before any change."""
-        if self._writing is None:
+        if self._effect is Effect.READ:
             raise ConfigurationError("only a write names what it makes.")
+        if self._writing is None:  # nothing is kept of this call, so nothing can repeat it
+            return uuid.uuid4().hex
         await self._writing.depart(safe=True)
         return self._writing.own_id()
 

@@ -111,6 +111,7 @@ async def test_only_a_write_that_says_so_names_what_it_makes(opened: Open, serve
     url, _ = await serve(reply(200, {}))
     with pytest.raises(ConfigurationError, match="only a write"):
         await opened(url).own_id()
+    assert len(await opened(url, Effect.WRITE).own_id()) == 32  # in a check, where nothing is kept
     connector = make_connector()
 
     @connector.write

@@ -38,7 +38,7 @@ CHAPTERS: Mapping[str, tuple[str, ...]] = {
         "events-receiving",
         "email",
     ),
-    "Write a connector": ("paging", "errors", "drift", "publishing"),
+    "Write a connector": ("paging", "errors", "drift", "publishing", "authoring"),
     "Reference": ("reference/connectors", "reference/command-line", "reference/configuration"),
 }
 """The chapters of the site; a page that stands in none goes to the end."""

@@ -21,7 +21,7 @@ async def same_as_written_down(subject: Subject) -> Seen:
     seen, file = Seen(), subject.home / FILE if subject.tools else None
     if file is None:
         return seen
-    update = f"Run: clew check {subject.connector.name} --update"
+    update = f"Run: clew check {subject.named} --update"
     if not file.is_file():
         seen.findings.append(Finding(f"nobody has written down what the tools look like ({FILE}).", update))
         return seen

@@ -1,3 +1,4 @@
+# pyright: basic, reportMissingImports=false
 """The help desk with Arcade's arcade-tdk: five tools, the token from Arcade's secrets."""
 
 from typing import Annotated, Any

@@ -1,3 +1,4 @@
+# pyright: basic, reportMissingImports=false
 """The help desk with FastMCP as its guides show it: five tools over httpx, one token from the environment."""
 
 import os

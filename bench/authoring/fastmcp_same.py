@@ -1,3 +1,4 @@
+# pyright: basic, reportMissingImports=false
 """The help desk with FastMCP, as far as one process can do what clew does without the author: waits for a rate limit,
 repeated reads, an idempotency key, whether a failed write happened, and a person asked with the object in view."""
 

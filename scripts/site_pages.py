@@ -5,7 +5,6 @@ line, the configuration. Sphinx (extra `docs`) makes HTML of it that asks the ne
 that leads nowhere ends the build.
 """
 
-import argparse
 import dataclasses
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any
 
 from clew import __version__
 from clew.core.connector import Connector
+from clew.core.fields import as_object
 from clew.core.registry import discover, load
 from clew.core.secret import Secret
 from clew.servers import settings
@@ -153,15 +153,14 @@ def _command_line() -> str:
     os.environ["COLUMNS"] = "100"
     parts = ["# The command line", ""]
 
-    def walk(parser: argparse.ArgumentParser, depth: int) -> None:
+    def walk(parser: Any, depth: int) -> None:
         parts.extend(
             [f"{'#' * min(depth, 4)} `{parser.prog}`", "", "```text", parser.format_help().rstrip(), "```", ""]
         )
         for action in parser._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for name, inner in action.choices.items():
-                    if not name.startswith("_"):
-                        walk(inner, depth + 1)
+            for name, inner in (as_object(action.choices) or {}).items():
+                if not name.startswith("_"):
+                    walk(inner, depth + 1)
 
     walk(build(), 2)
     return "\n".join(parts)
@@ -212,7 +211,7 @@ def _default(value: Any) -> str:
         return "the system's place for data"
     if isinstance(value, Secret) or value in ("", (), {}):
         return "-"
-    return f"`{', '.join(value) if isinstance(value, tuple) else value}`"
+    return f"`{str(value).strip('(),')}`".replace("'", "")
 
 
 def _project(name: str) -> str:

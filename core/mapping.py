@@ -113,7 +113,13 @@ def _unchanged(payload: Any) -> Any:
 def _model_reader(model: type[BaseModel]) -> Reader:
     kinds: dict[str, Any] = {name: info.annotation for name, info in model.model_fields.items()}
     fields = [
-        (name, _paths(model, name), _reader(kind), not model.model_fields[name].is_required() and not _nullable(kind))
+        (
+            name,
+            _paths(model, name),
+            _keys(_paths(model, name)),
+            _reader(kind),
+            not model.model_fields[name].is_required() and not _nullable(kind),
+        )
         for name, kind in kinds.items()
     ]
 
@@ -122,13 +128,26 @@ def _model_reader(model: type[BaseModel]) -> Reader:
         if source is None:
             return payload
         found: dict[str, Any] = {}
-        for name, paths, reader, null_is_absent in fields:
-            value = first_at(source, paths)
+        for name, paths, keys, reader, null_is_absent in fields:
+            value: Any = source
+            if keys is None:
+                value = first_at(source, paths)
+            else:  # nearly every field: a page has hundreds, so this is the short way of `first_at`
+                for key in keys:
+                    table = as_object(value)
+                    value = MISSING if table is None else table.get(key, MISSING)
             if value is not MISSING and not (value is None and null_is_absent):
-                found[name] = reader(value)
+                found[name] = value if reader is _unchanged else reader(value)
         return found
 
     return read_model
+
+
+def _keys(paths: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The keys of a single path that has nothing but keys."""
+    way = steps(paths[0]) if len(paths) == 1 else ()
+    keys = tuple(step for step in way if isinstance(step, str) and step != "*")
+    return keys if way and len(keys) == len(way) else None
 
 
 def first_at(payload: dict[str, Any], paths: tuple[str, ...]) -> Any:

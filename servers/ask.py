@@ -50,6 +50,7 @@ class McpHost:
         self._params = params
         self._answers = answers
         self._principal = principal_of(context)
+        self._reports = 0
         self.asked: Asked | None = None
 
     own = False
@@ -100,7 +101,8 @@ class McpHost:
 
     async def progress(self, message: str) -> None:
         """A progress notification, when the caller asked for them."""
-        await self._context.session.report_progress(0, None, message)
+        self._reports += 1  # every report has to say more than the one before
+        await self._context.session.report_progress(self._reports, None, message)
 
     @property
     def continues(self) -> bool:

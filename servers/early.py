@@ -9,6 +9,7 @@ the start is the usual one.
 """
 
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -87,11 +88,20 @@ greeting: Greeting | None = None
 
 def main() -> int:
     """The program `clew`."""
+    gc.disable()  # a start makes a hundred thousand things and throws none away: looking for those costs a tenth of it
     if _is_for_a_host(sys.argv[1:]) and not _greet():
         return 0
     from clew.servers.cli import main as run
 
+    if sys.argv[1:2] != ["serve"]:
+        settle()
     return run()
+
+
+def settle() -> None:
+    """The start is over: the collector works again, and looks only at what comes from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 def _is_for_a_host(words: list[str]) -> bool:

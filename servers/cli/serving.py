@@ -14,6 +14,7 @@ from clew.core.errors import ConfigurationError
 from clew.core.policy import Decision
 from clew.servers.cli.output import is_terminal, talk
 from clew.servers.cli.start import begin
+from clew.servers.early import settle
 from clew.servers.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         heavy = "" if arguments.discover else warning(bound.tool for bound in runtime.tools.values())
         if heavy:
             talk(f"clew: {heavy}")
+        settle()
         drained = asyncio.Event()
         drain = _drain(runtime, drained)
         if arguments.http:

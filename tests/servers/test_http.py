@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import httpx
@@ -11,6 +12,7 @@ from mcp import Client
 from clew.core.errors import ConfigurationError
 from clew.servers.http import parse_address, serve_http
 from clew.servers.runtime import Runtime
+from clew.servers.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -79,3 +81,37 @@ async def test_short_forms_of_loopback_are_understood() -> None:
     assert parse_address(":8000") == ("127.0.0.1", 8000)
     assert parse_address("[::1]:8000") == ("::1", 8000)
     assert parse_address("localhost:0") == ("localhost", 0)
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_every_report_of_progress_says_more_than_the_last(settings: Settings, tmp_path: Path, era: str) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    seen: list[float] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
+
+    opening = Runtime.open(settings, [str(tmp_path / "slow.py")])
+    async with opening as opened, served(opened) as url, Client(url, mode=era) as client:
+        await client.call_tool("climb", {}, progress_callback=note)
+    assert seen == [1, 2, 3]
+
+
+SLOW = '''
+from clew import Api, Connector
+
+slow = Connector("slow", base_url="https://slow.example")
+
+
+@slow.read
+async def climb(api: Api) -> dict[str, bool]:
+    """Report three times."""
+    for step in "abc":
+        await api.progress(step)
+    return {"up": True}
+'''
+
+
+async def test_whoever_asks_for_templates_of_resources_is_told_there_are_none(runtime: Runtime) -> None:
+    async with served(runtime) as url, Client(url) as client:
+        assert (await client.list_resource_templates()).resource_templates == []

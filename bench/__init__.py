@@ -1,0 +1,1 @@
+"""clew beside what people use instead, on the same tool and the same upstream: `python -m bench`."""

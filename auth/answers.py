@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from clew.auth.endpoints import Paths, TokenRule, Unit, Verdict
+from clew.auth.endpoints import Paths, TokenAnswer, TokenRule, Unit, Verdict
 from clew.auth.schemes import TokenScheme
 from clew.core.errors import ConfigurationError
 from clew.core.fields import MISSING, look
@@ -110,7 +110,7 @@ def _granted(
     return Grant(
         Secret(token),
         Secret(refresh) if isinstance(refresh, str) and is_token(refresh) else None,
-        _scopes(_first(content, answer.scope)),
+        _named(_scopes(_first(content, answer.scope)), answer, offline=refresh is not None),
         ends or (now + scheme.expires_in if scheme.expires_in else None),
         _moment(_first(content, answer.refresh_expires), answer.refresh_expires_unit, now),
         _moment(_first(content, answer.refresh_in), "s", now),
@@ -190,6 +190,14 @@ def _scopes(value: object) -> tuple[str, ...] | None:
         items: list[object] = value  # pyright: ignore[reportUnknownVariableType]
         return tuple(str(item) for item in items)
     return None
+
+
+def _named(scopes: tuple[str, ...] | None, answer: TokenAnswer, *, offline: bool) -> tuple[str, ...] | None:
+    """The scopes by the names under which they are asked for."""
+    if scopes is None:
+        return None
+    more = (answer.offline_scope,) if offline and answer.offline_scope else ()
+    return tuple(dict.fromkeys((*(each.removeprefix(answer.scope_prefix) for each in scopes), *more)))
 
 
 def _moment(value: object, unit: Unit, now: float) -> float | None:

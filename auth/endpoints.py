@@ -63,7 +63,8 @@ class TokenAnswer:
     """Where a token answer holds what. `error` are further places of the error code, for providers with own shapes.
 
     `keep` are values worth keeping in the open, as variables of the connection (name to path: `team`, `instance`,
-    account ids); `secrets` are further values to store encrypted (name to path).
+    account ids); `secrets` are further values to store encrypted (name to path). `scope_prefix` stands before scopes in
+    an answer, and not in the request; `offline_scope` is granted when a refresh token comes, and is never named.
     """
 
     access_token: Paths = "access_token"
@@ -74,6 +75,8 @@ class TokenAnswer:
     refresh_expires_unit: Unit = "s"
     refresh_in: Paths = "refresh_in"
     scope: Paths = ("scope", "scopes")
+    scope_prefix: str = ""
+    offline_scope: str = ""
     error: Sequence[str] = ()
     keep: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -148,7 +148,9 @@ def fill(body: Any, path: str, text: str, *, add: bool) -> Any:
     rows = as_list(body)
     if rows is not None:
         place = int(head)
-        return [*rows[:place], fill(rows[place], rest, text, add=add), *rows[place + 1 :]]
+        item = rows[place]
+        filled = fill(item, rest, text, add=add) if rest else f"{item}{text}" if add else item
+        return [*rows[:place], filled, *rows[place + 1 :]]
     copy: dict[str, Any] = dict(body or {})
     present = copy.get(head)
     if rest and isinstance(present, str) and present.startswith("{"):

@@ -220,7 +220,8 @@ def _error(
     sentence = verdict.message or _SENTENCES.get(kind.code, "{provider} refused the call.")
     outcome = verdict.outcome
     if outcome is None and not safe and response.status < 300 and kind.code is Code.CONTRACT_CHANGED:
-        refused = problem is not None or (isinstance(decision.source, Rule) and decision.source.codes)
+        coded = isinstance(decision.source, Rule) and decision.source.codes
+        refused = problem is not None or decision.part is not None or coded
         outcome = None if refused else Outcome.APPLIED
     said, part = response, decision.part
     if part is not None:

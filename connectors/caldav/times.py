@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from clew.connectors.google_calendar.times import (
+from clew.connectors.times import (
     Moment,
     Until,
     When,

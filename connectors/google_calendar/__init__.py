@@ -1,7 +1,6 @@
 """Google Calendar: calendars, events and free time, over REST (v3).
 
-`provider` holds the facts, `rules` the errors, `hooks` the notifications and `times` how dates are read; each other
-module is one toolset.
+`provider` holds the facts, `rules` the errors and `hooks` the notifications; each other module is one toolset.
 """
 
 from . import changes, events, free, hooks

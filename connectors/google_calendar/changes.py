@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from clew import Api, From, errors, once
+from clew.connectors.times import Until, When, Zone, now, read_span, wrong
 
 from .events import AllDay, Ends, Event, Guests, Starts, get_event
 from .provider import WRITE, CalendarId, google_calendar
-from .times import Until, When, Zone, now, read_span, wrong
 
 SendUpdates = Annotated[
     Literal["all", "externalOnly", "none"],

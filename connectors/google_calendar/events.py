@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from clew import Api, From, Page, errors
+from clew.connectors.times import Moment, read_window, wrong
 
 from .provider import LIST, READ, CalendarId, Cursor, google_calendar
-from .times import Moment, read_window, wrong
 
 GUESTS_SHOWN = 50
 LINE = (

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from clew import Api, errors
+from clew.connectors.times import Moment, Zone, now, read_window, read_zone, wrong
 
 from .provider import BUSY, google_calendar
-from .times import Moment, Zone, now, read_window, read_zone, wrong
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Interval = tuple[datetime, datetime]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from clew import Api, From, errors, once
 
 from .changes import Made, made_since
+from .objects import UNFIT
 from .provider import ROOT, RecordId, salesforce, user_id
 from .records import run
 from .soql import bound
@@ -35,8 +36,8 @@ class Part(BaseModel):
 
 
 def _html(text: str) -> str:
-    """Plain text as a note holds it: what looks like a tag is text."""
-    return html.escape(text, quote=False).replace("\r\n", "\n").replace("\n", "<br>")
+    """Plain text as a note holds it: what looks like a tag is text. Line ends would be stripped (ContentNote)."""
+    return html.escape(text, quote=False).replace('"', "&quot;").replace("\r\n", "\n").replace("\n", "<br>")
 
 
 async def _noted(api: Api, record_id: str, title: str, sent_at: float | None) -> Logged | None:
@@ -47,7 +48,13 @@ async def _noted(api: Api, record_id: str, title: str, sent_at: float | None) ->
         ":title AND ContentDocument.FileType = :kind AND ContentDocument.CreatedById = :user AND "
         "ContentDocument.CreatedDate >= :since LIMIT 5"
     )
-    values = {"record": record_id, "title": title, "kind": "SNOTE", "user": await user_id(api), "since": since}
+    values = {
+        "record": record_id,
+        "title": " ".join(title.split()),
+        "kind": "SNOTE",
+        "user": await user_id(api),
+        "since": since,
+    }
     found = await run(api, bound(soql, values))
     if len(found.records) > 1:
         raise errors.TransientError("it cannot be told which of several notes of this title is the new one.")
@@ -73,7 +80,17 @@ async def add_note(
             {"ContentDocumentId": "@{note.id}", "LinkedEntityId": record_id, "ShareType": "V"},
         ),
     ]
-    made = await _together(api, steps)
+    try:
+        made = await _together(api, steps)
+    except errors.ContractChangedError as refusal:
+        if refusal.provider_code not in UNFIT or refusal.outcome is not errors.Outcome.NOT_APPLIED:
+            raise
+        raise errors.PermissionDeniedError(
+            "the organization has no notes, or this login may not use them; nothing was saved.",
+            next_step="Ask an administrator to enable Notes (Setup, Notes Settings), or use add_task.",
+            provider_code=refusal.provider_code,
+            provider_message=refusal.provider_message,
+        ) from None
     api.reference(made)
     return Logged(id=made, record_id=record_id)
 

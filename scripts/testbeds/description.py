@@ -48,16 +48,23 @@ class Description:
             return ["a body where none is declared"] if body else []
         if not body:
             return ["the body is missing"] if self._followed(declared).get("required") else []
-        place = ["paths", route, method.lower(), "requestBody", "content", "application/json", "schema"]
-        reference = f"{_NAME}#/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in place)
+        place = [part.replace("~", "~0").replace("/", "~1") for part in ("paths", route, method.lower(), "requestBody")]
+        body_at = declared.get("$ref", "#/" + "/".join(place))
+        declared = self._followed(declared)
+        reference = f"{_NAME}{body_at}/content/application~1json/schema"
         data = json.loads(body)
         validator: Any = Draft4Validator({"$ref": reference}, registry=self._registry)
         faults = [
             f"body {'.'.join(map(str, each.path)) or '.'}: {each.message}" for each in validator.iter_errors(data)
         ]
         schema = self._followed(declared["content"]["application/json"]["schema"])
-        known = schema.get("properties", {})
+        known = self._names(schema)
         return faults + [f"body field {name} is unknown" for name in data if name not in known]
+
+    def _names(self, schema: Any) -> set[str]:
+        """The fields of an object, with those of what it is made of."""
+        parts = (self._names(self._followed(each)) for each in schema.get("allOf", ()))
+        return set(schema.get("properties", {})).union(*parts)
 
     @cached_property
     def _registry(self) -> Any:

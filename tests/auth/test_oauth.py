@@ -16,7 +16,7 @@ from clew.auth.oauth import (
     new_verifier,
     refresh_request,
 )
-from clew.auth.schemes import TokenRule
+from clew.auth.schemes import TokenAnswer, TokenRule
 from clew.core.secret import Secret
 
 from .conftest import SCHEME
@@ -144,6 +144,24 @@ def test_a_fixed_lifetime_fills_in_for_a_missing_one() -> None:
 def test_scopes_may_be_a_list_or_absent() -> None:
     assert grant({"access_token": "a", "scope": ["x", "y"]}).scopes == ("x", "y")
     assert grant({"access_token": "a"}).scopes is None
+
+
+@pytest.mark.parametrize(
+    ("more", "scopes"),
+    [
+        ({}, ("User.Read", "Mail.Read", "openid")),
+        ({"refresh_token": "r"}, ("User.Read", "Mail.Read", "openid", "offline")),
+    ],
+)
+def test_scopes_are_known_by_the_names_they_are_asked_by(more: dict[str, str], scopes: tuple[str, ...]) -> None:
+    named = TokenAnswer(scope_prefix="https://api.example/", offline_scope="offline")
+    said = {"access_token": "a", "scope": "https://api.example/User.Read Mail.Read openid", **more}
+    answer = judge(dataclasses.replace(SCHEME, answer=named), 200, json.dumps(said).encode())
+    assert isinstance(answer, Grant)
+    assert answer.scopes == scopes
+    unnamed = judge(dataclasses.replace(SCHEME, answer=named), 200, b'{"access_token": "a", "refresh_token": "r"}')
+    assert isinstance(unnamed, Grant)
+    assert unnamed.scopes is None
 
 
 def test_a_form_encoded_answer_is_read() -> None:

@@ -137,3 +137,8 @@ async def test_what_a_tool_reads_out_of_an_answer_is_mapped_like_any_other(
     with pytest.raises(ContractChangedError) as caught:
         opened(url).mapped(answer, "five", into=int)
     assert caught.value.outcome is Outcome.NOT_APPLIED
+
+
+def test_a_mark_may_stand_in_a_list() -> None:
+    assert once.fill({"tags": ["clew-", "b"]}, "tags.0", "7", add=True) == {"tags": ["clew-7", "b"]}
+    assert once.fill({"ids": ["a"]}, "ids.0", "7", add=False) == {"ids": ["a"]}

@@ -118,6 +118,15 @@ def test_a_success_status_with_a_broken_promise_after_a_write_is_applied() -> No
     assert judged(answer(200, {"kind": "html"}), rule).outcome is Outcome.NOT_APPLIED
 
 
+@pytest.mark.parametrize(("other", "outcome"), [(400, Outcome.NOT_APPLIED), (201, Outcome.UNKNOWN)])
+def test_a_batch_all_of_whose_parts_were_refused_changed_nothing(other: int, outcome: Outcome) -> None:
+    gone = {"httpStatusCode": 400, "body": [{"errorCode": "GONE"}]}
+    parts = {"compositeResponse": [gone, {"httpStatusCode": other, "body": [{"errorCode": "HALTED"}]}]}
+    rule = Rule(code="contract_changed", codes="GONE")
+    error = judged(answer(200, parts, method="POST"), rule, safe=False, provider_code=("[*].errorCode",))
+    assert (error.code, error.outcome) == (Code.CONTRACT_CHANGED, outcome)
+
+
 def test_an_unreadable_success_is_a_changed_contract_for_reads_and_unknown_for_writes() -> None:
     read = judged(answer(200, damage="HTML or XML instead of JSON"))
     assert (read.code, read.outcome) == ("contract_changed", Outcome.NOT_APPLIED)

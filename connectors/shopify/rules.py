@@ -1,24 +1,42 @@
-"""Shopify: facts of the GraphQL Admin API, and of REST where it still answers. Failures hide in 200 in two layers.
+"""What Shopify's refusals mean. Failures hide in 200 in two layers: `errors`, and a mutation's `userErrors`.
 
-Sources: @shopify/shopify-api 13.1.0, airbyte-source-shopify 4.3.0, shopify.dev (offline access tokens, idempotency).
+Sources: airbyte-source-shopify 4.3.0, shopify.dev (idempotency), the Admin schema of 2026-07 (codes of user errors).
 "(memory)" marks what was not read again.
 """
 
 import re
 from typing import Any, cast
 
-from clew import Bearer, Connector, ErrorMap, Response, Rule, Verdict, schemes
-
-from .webhooks.money import SHOPIFY
+from clew import ErrorMap, Response, Rule, Verdict
 
 ANY = (200, *range(400, 600))
 _USER_ERRORS = {
     "TAKEN": "conflict",
+    "CHANGE_FROM_QUANTITY_STALE": "conflict",
     "NOT_FOUND": "not_found",
     "PRODUCT_DOES_NOT_EXIST": "not_found",
-    "IDEMPOTENCY_KEY_PARAMETER_MISMATCH": "conflict",
-    "IDEMPOTENCY_CONCURRENT_REQUEST": "conflict",
+    "INVALID_INVENTORY_ITEM": "not_found",
+    "INVALID_LOCATION": "not_found",
+    "ITEM_NOT_STOCKED_AT_LOCATION": "conflict",
+    "NO_REFUND_PERMISSION": "permission",
+    "NO_REFUND_TO_STORE_CREDIT_PERMISSION": "permission",
+    "SERVICE_UNAVAILABLE": "transient",
+    "INTERNAL_ERROR": "outcome_unknown",
+    # Each says that a request under our key came before, and not how it ended.
+    "IDEMPOTENCY_KEY_PARAMETER_MISMATCH": "outcome_unknown",
+    "IDEMPOTENCY_CONCURRENT_REQUEST": "outcome_unknown",
     "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED": "outcome_unknown",
+}
+_WORDS = {
+    "order": "order",
+    "product": "product",
+    "draftOrder": "draft order",
+    "inventoryItem": "inventory item",
+    "webhookSubscription": "subscription",
+}
+"""What our queries look up by an id."""
+_STEPS = {
+    "CHANGE_FROM_QUANTITY_STALE": "Read the quantity again with get_product, then decide.",
 }
 
 
@@ -28,10 +46,35 @@ def classify(response: Response) -> Verdict | None:
         return None
     if response.field("errors[0].extensions.code") == "THROTTLED":
         return Verdict("rate_limited", "the cost points of this shop are used up.", retry_after=_restore(response))
+    missing = _missing(response)
+    if missing is not None:
+        return Verdict("not_found", f"the shop has no such {missing}.")
     for path in _user_errors(response):
-        code = response.field(f"{path}[0].code") or ""
-        return Verdict(_USER_ERRORS.get(code, "invalid_input"), fields=_fields(response, path))
+        code = response.field(f"{path}[0].code") or _worded(response.field(f"{path}[0].message") or "")
+        step = _STEPS.get(code)
+        return Verdict(_USER_ERRORS.get(code, "invalid_input"), next_step=step, fields=_fields(response, path))
     return None
+
+
+def _worded(message: str) -> str:
+    """The code of a failure that has none, as those of a refund: a key that was used before says so in words."""
+    return "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED" if re.search(r"idempoten", message, re.IGNORECASE) else ""
+
+
+def _missing(response: Response) -> str | None:
+    """What was asked for by its id and is not there: Shopify answers null, and with nothing else."""
+    for name, word in _WORDS.items():
+        if _only(response.data, name):
+            return word
+    return None
+
+
+def _only(body: Any, name: str) -> bool:
+    """Is this field the whole answer, and null? `extensions` (the cost) may stand beside it."""
+    if not isinstance(body, dict):
+        return False
+    whole = cast("dict[str, Any]", body)
+    return whole.keys() <= {"data", "extensions"} and whole.get("data") == {name: None}
 
 
 def _user_errors(response: Response) -> list[str]:
@@ -120,39 +163,4 @@ ERRORS = ErrorMap(
         Rule(code="invalid_input", status=(406, 415, 422)),
         Rule(code="conflict", status=423, message="the shop is locked."),
     ),
-)
-
-shopify = Connector(
-    "shopify",
-    title="Shopify",
-    # Every shop has its own host: https://{shop}.myshopify.com, set by the operator.
-    base_url="https://shop.myshopify.com/admin/api/2026-07",
-    graphql="/graphql.json",
-    auth=(
-        Bearer(prefix="", header="X-Shopify-Access-Token", help="the shop's admin, Settings, Apps, Develop apps"),
-        schemes.OAuth2(
-            authorize_url="https://{shop}.myshopify.com/admin/oauth/authorize",
-            token_url="https://{shop}.myshopify.com/admin/oauth/access_token",
-            variables={
-                "shop": schemes.Variable(
-                    pattern=r"([a-z0-9][a-z0-9-]*)(?:\.myshopify\.com)?", help="NAME.myshopify.com"
-                )
-            },
-            scope_separator=",",
-            pkce="off",
-            prefix="",
-            header="X-Shopify-Access-Token",
-            code_parameters={"expiring": "1"},
-            # The old one stays good until the new one is first used, at most 30 days.
-            refresh_class="D",
-            grace_seconds=30 * 86_400.0,
-            token_errors=(
-                schemes.TokenRule("dead", code="invalid_grant|invalid_refresh_token|invalid_subject_token"),
-                schemes.TokenRule("misconfigured", code="invalid_client|application_cannot_be_found|invalid_request"),
-            ),
-        ),
-    ),
-    errors=ERRORS,
-    webhooks=SHOPIFY,
-    docs="https://shopify.dev/docs/api/admin-graphql",
 )

@@ -30,7 +30,7 @@ GONE = (
 async def test_webdavs_reads_may_be_sent_by_a_read_tool_with_their_body(
     serve: Serve, reply: Build, opened: Open, method: str
 ) -> None:
-    url, requests = await serve(drop, reply(301, location="/new"), reply(207, b"<a/>", "text/xml"))
+    url, requests = await serve(drop, reply(302, location="/new"), reply(207, b"<a/>", "text/xml"))
     answer = await opened(url).request(method, "/old", content=b"<find/>", content_type="application/xml")
     assert answer.markup().name == "a"
     head, _, body = requests[-1].partition(b"\r\n\r\n")

@@ -57,6 +57,7 @@ from clew.servers.tenancy import Tenancy, tenancy
 from clew.servers.waiting import Waiting
 
 if TYPE_CHECKING:
+    from clew.servers.connecting import Connecting
     from clew.servers.rounds import Rounds
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Runtime:
     discover: bool = False
     tools_changed: Callable[[], Awaitable[None]] | None = None
     rounds: "Rounds | None" = None
+    connecting: "Connecting | None" = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     notices: Notices = field(default_factory=Notices)
@@ -255,7 +257,7 @@ class Runtime:
         whose = tenant or self.tenancy.own
         if connector is None or (whose and connection.tenant != whose):
             return False
-        return self._chosen(connector, None) in (None, connection.account)
+        return self.chosen(connector, None) in (None, connection.account)
 
     async def resumed(self, row: Write, arguments: Mapping[str, Any]) -> Call | None:
         """The call that goes on with a workflow's row; None when its tool is not offered here."""
@@ -287,7 +289,7 @@ class Runtime:
             offered = [bound for bound in seen.tools.values() if bound.connector is connector and bound.tool.scopes]
             if not offered:
                 continue
-            account = self._chosen(connector, None)
+            account = self.chosen(connector, None)
             accounts = await usable_scopes(self.vault, connector.name, account=account, tenant=whose) or []
             for bound in offered if accounts else ():
                 missing = [bound.tool.lacks(scopes) for scopes in accounts]
@@ -295,11 +297,13 @@ class Runtime:
                     lacks[bound.name] = min(missing, key=len)
         return lacks
 
-    async def identity(self, connector: Connector, account: str | None = None, *, deadline: float = 10.0) -> str | None:
+    async def identity(
+        self, connector: Connector, account: str | None = None, *, deadline: float = 10.0, tenant: str | None = None
+    ) -> str | None:
         """Whose credentials these are, in the provider's words; `None` when the connector declares no identity call."""
         if connector.identify is None:
             return None
-        wire = await self.wire(connector, account)
+        wire = await self.wire(connector, account, tenant=tenant)
         return await connector.identify(Api(wire, Deadline.after(deadline), Trail(), Effect.READ, SilentHost()))
 
     def place(self, connector: Connector) -> Place:
@@ -342,10 +346,11 @@ class Runtime:
         whose = self.tenancy.of(tenant)
         if not connector.schemes:
             return Summary(Connection(whose, connector.name, "none"), 0, Facts(kind="none"), 0.0, 0.0)
-        chosen = self._chosen(connector, account)
+        chosen = self.chosen(connector, account)
         return await find(self.vault, connector.name, connector.schemes, account=chosen, tenant=whose)
 
-    def _chosen(self, connector: Connector, account: str | None) -> str | None:
+    def chosen(self, connector: Connector, account: str | None = None) -> str | None:
+        """The account that a call uses when several are there: the named one, the server's, the configured one."""
         return account or self.account or self.settings.of(connector.name).account or None
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
@@ -199,11 +200,13 @@ class Runtime:
         known = await self._known(bound.connector, account, tenant)
         call = self._call(bound, arguments, known, host, deadline)
         call.origin, call.fit = origin or call.origin, fit
+        outlives = patience > 0 and call.tool.workflow
+        person = partial(self.waiting.person, host=call.host, seconds=deadline or self.settings.deadline)
+        call.outside = None if outlives else person
         if self.closing:
             raise TransientError("the server is shutting down; nothing was sent.")
         self.active += 1
         try:
-            outlives = patience > 0 and call.tool.workflow
             result = await (self.operations.run(call, patience=patience) if outlives else self.walk(call))
             if "accepted" in result:
                 await self.waiting.accepted(call)
@@ -214,7 +217,9 @@ class Runtime:
                 raise
             return dict(error.result)
         except ActionRequiredError as error:
-            return await self.waiting.person(call, error, call.host, seconds=deadline or self.settings.deadline)
+            if not outlives:
+                raise
+            return await person(call, error)
         finally:
             self.active -= 1
             if self.drift.due():

@@ -175,6 +175,7 @@ async def test_a_worker_killed_between_the_rounds_lets_another_finish_and_a_repl
     assert site.sandbox.state.committed("contact", "delete") == 0
 
 
+@pytest.mark.slow
 async def test_an_answer_sent_to_all_workers_at_once_counts_once(site: Site) -> None:
     workers = [await site.start() for _ in range(2)]
     async with site.client(workers[0].url) as client:
@@ -185,6 +186,7 @@ async def test_an_answer_sent_to_all_workers_at_once_counts_once(site: Site) -> 
     assert site.sandbox.state.committed("contact", "delete") == 1
 
 
+@pytest.mark.slow
 async def test_a_worker_killed_while_it_acts_does_not_make_another_act_again(site: Site) -> None:
     first, second = await site.start(), await site.start()
     async with site.client(second.url) as client:
@@ -215,6 +217,7 @@ def _until(happened: Any) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_a_proxy_that_takes_turns_serves_every_round_in_both_eras(site: Site) -> None:
     for _ in range(2):
         await site.start()

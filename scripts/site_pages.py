@@ -22,6 +22,9 @@ from clew.core.fields import as_object
 from clew.core.registry import discover, load
 from clew.core.secret import Secret
 from clew.servers import settings
+from clew.servers.console_settings import ConsoleSettings
+from clew.servers.http_settings import HttpSettings
+from clew.servers.webhook_settings import WebhookSettings
 from clew.servers.cli.parser import build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -178,8 +181,9 @@ def _configuration() -> str:
     parts += ["## Top level", "", _fields(settings.Settings, simple=True)]
     tables: Mapping[str, Any] = {
         "connectors.NAME": settings.ConnectorSettings,
-        "webhooks": settings.WebhookSettings,
-        "console": settings.ConsoleSettings,
+        "webhooks": WebhookSettings,
+        "console": ConsoleSettings,
+        "http": HttpSettings,
     }
     for name, kind in tables.items():
         parts += [f"## `[{name}]`", "", _words(kind), _fields(kind, simple=False)]

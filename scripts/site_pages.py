@@ -22,10 +22,10 @@ from clew.core.fields import as_object
 from clew.core.registry import discover, load
 from clew.core.secret import Secret
 from clew.servers import settings
+from clew.servers.cli.parser import build
 from clew.servers.console_settings import ConsoleSettings
 from clew.servers.http_settings import HttpSettings
 from clew.servers.webhook_settings import WebhookSettings
-from clew.servers.cli.parser import build
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS: Mapping[str, tuple[str, ...]] = {

@@ -25,7 +25,7 @@ from clew.core.secret import Secret
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["ENDPOINT_SECONDS", "Attempt", "LoginError", "carries", "login"]
+__all__ = ["ENDPOINT_SECONDS", "Attempt", "LoginError", "carries", "login", "redeem"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ async def login(
             attempt = Attempt(planned.scheme, planned.client, loopback.redirect_uri, planned.scopes, state, nonce)
             url = attempt.url(planned.address(planned.scheme.authorize_url))
             address = await _ending(loopback, url, show, pasted, wait_seconds)
-            grant = await _exchange(attempt, planned, attempt.code(address), used)
+            grant = await redeem(attempt, planned, attempt.code(address), used)
     return await keep(vault, planned, grant, redirect_uri=attempt.redirect_uri, nonce=nonce)
 
 
@@ -148,7 +148,8 @@ async def _ending(
         await asyncio.gather(*ways, return_exceptions=True)
 
 
-async def _exchange(attempt: Attempt, planned: Plan, code: Secret, http: "httpx.AsyncClient") -> Grant:
+async def redeem(attempt: Attempt, planned: Plan, code: Secret, http: "httpx.AsyncClient") -> Grant:
+    """Exchange an authorization code. Raises `LoginError` when the server refuses it."""
     from clew.auth.exchange import exchange
 
     request = code_request(

@@ -39,7 +39,11 @@ ERRORS = ErrorMap(
         ),
         Rule(code="permission", status=500, text="(?:access|permission) (?:is |was )?denied|not authori[sz]ed"),
         Rule(code="already_done", status=ANY, codes="DUP_RCRD DUPLICATE_VALUE DUP_ENTITY"),
-        Rule(code="not_found", status=ANY, codes="RCRD_DSNT_EXIST NONEXISTENT_ID NotFound ObjectNotFound"),
+        Rule(
+            code="not_found",
+            status=ANY,
+            codes="RCRD_DSNT_EXIST NONEXISTENT_ID NotFound Client.NotFound Sender.NotFound ObjectNotFound",
+        ),
         Rule(
             code="contract_changed",
             status=ANY,

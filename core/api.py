@@ -170,6 +170,11 @@ class Api:
         """Send any request and get the whole answer, for what the other methods do not fit."""
         return await self._send(method, expand(path, values), path, **more)
 
+    def mapped(self, response: Response, data: Any, *, into: type[T]) -> T:
+        """Data that a tool has read out of an answer of its `request` (out of XML, say), mapped like any other."""
+        found: T = self._mapped(replace(response, data=data), into, "")
+        return found
+
     async def upload(self, url: str, content: bytes, *, hosts: Sequence[str]) -> None:
         """Send bytes to an address that the provider has just named, without credentials and with none of our headers.
 

@@ -14,7 +14,14 @@ from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Effect, Tool
 from clew.core.consent import Consent
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, ConfigurationError, InternalError, Outcome, PermissionDeniedError
+from clew.core.errors import (
+    ActionRequiredError,
+    CallError,
+    ConfigurationError,
+    InternalError,
+    Outcome,
+    PermissionDeniedError,
+)
 from clew.core.host import Host, SilentHost
 from clew.core.journal import Journal
 from clew.core.journaling import has_ended, journaled
@@ -56,6 +63,7 @@ class Call:
     why: audit.Why = field(default_factory=audit.Why)
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     fit: "Fit | None" = None
+    outside: "Outside | None" = None  # waits for the end of a call that a person has to confirm elsewhere
     asked: Mapping[str, Any] | None = None  # the caller's arguments as plain data, when a person has changed them
     settled: bool = False  # what it asks for has an end already, so nobody is asked and nothing is done
     within: str = ""  # the step of a workflow that this call is
@@ -65,6 +73,7 @@ class Call:
 
 Structured = dict[str, Any]
 Fit = Callable[[Call, Structured], Structured]
+Outside = Callable[[Call, ActionRequiredError], Awaitable[Structured]]
 Proceed = Callable[[Call], Awaitable[Structured]]
 Stage = Callable[[Call, Proceed], Awaitable[Structured]]
 
@@ -137,7 +146,7 @@ class Walk:
         )
         self._told(self.begin, record)
         try:
-            result = await proceed(call)
+            result = await self._to_its_end(call, proceed)
             result = call.fit(call, result) if call.fit else result
             record.outcome = Outcome.APPLIED if call.trail.changed else Outcome.NOT_APPLIED
             record.tokens_out = audit.tokens(size(result))
@@ -160,6 +169,18 @@ class Walk:
             record.attempts = call.trail.attempts
             record.stages = timeline(call.trail.marks, started)
             self._told(self.sink, record)
+
+    @staticmethod
+    async def _to_its_end(call: Call, proceed: Proceed) -> Structured:
+        """What happens outside belongs to the call, and to its record."""
+        try:
+            return await proceed(call)
+        except ActionRequiredError as error:
+            if call.outside is None:
+                raise
+            result = await call.outside(call, error)
+            call.trail.changed += 1
+            return result
 
     @staticmethod
     def _told(sink: audit.Sink | None, record: audit.Record) -> None:

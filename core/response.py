@@ -6,6 +6,7 @@ from typing import Any, TypeVar, overload
 
 from clew.core.errors import ContractChangedError
 from clew.core.fields import MISSING, as_text, look
+from clew.core.formats import DecodeError
 from clew.core.markup import Element, MarkupError, parse
 
 T = TypeVar("T")
@@ -78,6 +79,18 @@ class Response:
         """The value at `path` of the decoded body as text; `None` when it is not there or null."""
         found = look(self.data, path)
         return None if found is MISSING or found is None else as_text(found)
+
+    def rows(self) -> Iterator[Any]:
+        """The rows of a CSV or NDJSON answer, read one by one (`core.tables`).
+
+        Raises `ContractChangedError`, also while it is read, for a row that is damaged or too long.
+        """
+        from clew.core.tables import rows
+
+        try:
+            yield from rows(self.content, self.headers.get("content-type", ""))
+        except DecodeError as error:
+            raise ContractChangedError(f"the provider answered with {error}.", status=self.status) from error
 
     def markup(self) -> Element:
         """The content read as XML, whatever its label: no document type, no entities, bounded (`core.markup`).

@@ -17,7 +17,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError, NoBackChannelError
 
 from clew.core.call import Suspend
-from clew.core.errors import AlreadyDoneError, ApprovalRequiredError, quote
+from clew.core.errors import AlreadyDoneError, ApprovalRequiredError, Outcome, quote
 from clew.core.host import Question, SilentHost
 from clew.servers.origins import principal_of
 from clew.servers.rounds import Answers
@@ -65,7 +65,7 @@ class McpHost:
     @property
     def who(self) -> str:
         """The person in front of the client, as far as it is known."""
-        return self._principal.name if self._principal else f"the person at {self._client}"
+        return self._principal.name if self._principal else f"the person at {self.program}"
 
     @property
     def session(self) -> str:
@@ -74,13 +74,14 @@ class McpHost:
         programs are no proof, and in the newer era neither is a header."""
         request, principal = self._context.request, self._principal
         if request is None:
-            return self._client
+            return self.program
         held = request.headers.get("mcp-session-id", "") if self._context.protocol_version < MODERN else ""
         held = held or (principal.session if principal else "")
-        return json.dumps([self._client, held, principal.key if principal else ()]) if held else ""
+        return json.dumps([self.program, held, principal.key if principal else ()]) if held else ""
 
     @property
-    def _client(self) -> str:
+    def program(self) -> str:
+        """What the client calls itself."""
         known = self._context.session.client_params
         return quote(known.client_info.name, 60) if known else "an MCP host"
 
@@ -158,6 +159,7 @@ class McpHost:
         if not await self._answers.use(nonce):
             raise AlreadyDoneError(
                 "this approval was used before; one approval is good for one call.",
+                outcome=Outcome.UNKNOWN,  # whoever used it may have died before it acted
                 next_step="Read the object to see what happened. To act again, make a new call.",
             )
 

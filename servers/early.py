@@ -178,13 +178,21 @@ def _key(words: list[str]) -> str:
     files = ["clew.toml", os.path.join(config, "clew", "clew.toml"), os.environ.get("CLEW_CONFIG", "")]  # noqa: PTH118
     files += [word.removeprefix("openapi:").removeprefix("graphql:").removeprefix("soap:") for word in words]
     packages = [folder for folder in sys.path if folder.endswith("site-packages")]
-    facts = [sys.version, sys.executable, os.getcwd(), *words, *environment]  # noqa: PTH109
+    # Hosts start a server in whatever project is open: the folder counts only where something in it may be read.
+    place = os.getcwd() if os.path.exists(files[0]) or any(map(_is_path, files[2:])) else ""  # noqa: PTH109, PTH110
+    facts = [sys.version, sys.executable, place, *words, *environment]
     facts += [_stamp(path) for path in (*files, *packages)]
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
     for root in (here, *(os.path.join(here, "..", name) for name in ("core", "auth", "connectors"))):  # noqa: PTH118
         facts += _stamps(root)
     digest.update("\0".join(facts).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:32]
+
+
+def _is_path(word: str) -> bool:
+    """May it name something in the working directory? A connector's name and an option do not."""
+    plain = not word or word.replace("-", "").replace("_", "").replace(",", "").isalnum()
+    return not os.path.isabs(word) and (not plain or os.path.exists(word))  # noqa: PTH110, PTH117
 
 
 def _stamp(path: str) -> str:

@@ -23,6 +23,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from clew.core.errors import ConfigurationError
+from clew.servers.connect_pages import Pages
+from clew.servers.connecting import Connecting, open_links
 from clew.servers.console.desk import open_desk
 from clew.servers.console.door import Places
 from clew.servers.console.pages import console_routes
@@ -165,8 +167,9 @@ async def serve_http(
         shown, port = shown_address(listener)
         runtime.rounds = await open_rounds(runtime.store.database, runtime.store.sealer)
         async with open_desk(settings, runtime) as desk, httpx.AsyncClient() as http:
-            console = console_routes(desk, Places(port, shown, settings.console.url))
-            app = create_app(runtime, host=shown, port=port, more=[*more, *console], vouching=vouching(settings, http))
+            pages = console_routes(desk, Places(port, shown, settings.console.url))
+            pages += await _connecting(runtime, http, shown, port)
+            app = create_app(runtime, host=shown, port=port, more=[*more, *pages], vouching=vouching(settings, http))
             with announced(settings, f"http://{shown}:{port}{BASE}"):
                 ready(f"{settings.http.url or f'http://{shown}:{port}'}{MCP}")
                 server = _Server(configure(app))
@@ -175,6 +178,16 @@ async def serve_http(
                     await server.serve(sockets=[listener])
                 finally:
                     stopping.cancel()
+
+
+async def _connecting(runtime: Runtime, http: httpx.AsyncClient, host: str, port: int) -> list[BaseRoute]:
+    """The pages that connect accounts, where callers have their own and this server can ask who opens a page."""
+    said = runtime.settings.http
+    if not (said.has_users and said.client_id):
+        return []
+    links = await open_links(runtime.store.database)
+    runtime.connecting = Connecting(runtime, links, said.url)
+    return Pages(runtime, links, http, frozenset(_security(said, host, port).allowed_hosts)).routes()
 
 
 async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:

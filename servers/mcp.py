@@ -1,7 +1,8 @@
 """Connectors as an MCP server: the one place where our tools meet the protocol. Both protocol eras, any transport."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 from mcp import MCPError, types
@@ -11,7 +12,7 @@ from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 
 from clew import __version__
-from clew.core.call import Suspend
+from clew.core.call import Structured, Suspend
 from clew.core.connector import Connector, Effect
 from clew.core.errors import CallError, ClewError, InternalError, PermissionDeniedError
 from clew.core.policy import Policy
@@ -80,7 +81,8 @@ def build_server(runtime: Runtime, view: View | None = None, permits: Permits | 
             _demand_scopes(permits, bound, principal_of(context))
             own, fit = split(bound.tool, arguments, spill)
             tenant, patience = tenant_of(context), tasks.patience(context)
-            result = await runtime.call(bound, own, host=host, origin=origin, fit=fit, patience=patience, tenant=tenant)
+            run = partial(runtime.call, bound, own, host=host, origin=origin, fit=fit, patience=patience, tenant=tenant)
+            result = await _connected(runtime, bound, host, principal_of(context), run)
             return await tasks.answer(context, result, origin.caller)
         except Suspend:
             assert isinstance(host.asked, Asked)
@@ -136,6 +138,13 @@ def build_server(runtime: Runtime, view: View | None = None, permits: Permits | 
 def listing_options(server: Server[Any]) -> InitializationOptions:
     """How it introduces itself where it can say that its tools changed."""
     return server.create_initialization_options(NotificationOptions(tools_changed=True))
+
+
+async def _connected(
+    runtime: Runtime, bound: Bound, host: McpHost, who: Principal | None, run: Callable[[], Awaitable[Structured]]
+) -> Structured:
+    """Run a call; where it wants for an account and people can connect one here, bring them there."""
+    return await (runtime.connecting(bound, host, who, run) if runtime.connecting else run())
 
 
 def _demand_scopes(permits: Permits | None, bound: Bound, principal: Principal | None) -> None:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
@@ -57,6 +58,7 @@ from clew.servers.tenancy import Tenancy, tenancy
 from clew.servers.waiting import Waiting
 
 if TYPE_CHECKING:
+    from clew.servers.connecting import Connecting
     from clew.servers.rounds import Rounds
 
 log = logging.getLogger(__name__)
@@ -84,6 +86,7 @@ class Runtime:
     discover: bool = False
     tools_changed: Callable[[], Awaitable[None]] | None = None
     rounds: "Rounds | None" = None
+    connecting: "Connecting | None" = None
     limiter: Limiter = field(default_factory=Limiter)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     notices: Notices = field(default_factory=Notices)
@@ -197,11 +200,13 @@ class Runtime:
         known = await self._known(bound.connector, account, tenant)
         call = self._call(bound, arguments, known, host, deadline)
         call.origin, call.fit = origin or call.origin, fit
+        outlives = patience > 0 and call.tool.workflow
+        person = partial(self.waiting.person, host=call.host, seconds=deadline or self.settings.deadline)
+        call.outside = None if outlives else person
         if self.closing:
             raise TransientError("the server is shutting down; nothing was sent.")
         self.active += 1
         try:
-            outlives = patience > 0 and call.tool.workflow
             result = await (self.operations.run(call, patience=patience) if outlives else self.walk(call))
             if "accepted" in result:
                 await self.waiting.accepted(call)
@@ -212,7 +217,9 @@ class Runtime:
                 raise
             return dict(error.result)
         except ActionRequiredError as error:
-            return await self.waiting.person(call, error, call.host, seconds=deadline or self.settings.deadline)
+            if not outlives:
+                raise
+            return await person(call, error)
         finally:
             self.active -= 1
             if self.drift.due():
@@ -255,7 +262,7 @@ class Runtime:
         whose = tenant or self.tenancy.own
         if connector is None or (whose and connection.tenant != whose):
             return False
-        return self._chosen(connector, None) in (None, connection.account)
+        return self.chosen(connector, None) in (None, connection.account)
 
     async def resumed(self, row: Write, arguments: Mapping[str, Any]) -> Call | None:
         """The call that goes on with a workflow's row; None when its tool is not offered here."""
@@ -287,7 +294,7 @@ class Runtime:
             offered = [bound for bound in seen.tools.values() if bound.connector is connector and bound.tool.scopes]
             if not offered:
                 continue
-            account = self._chosen(connector, None)
+            account = self.chosen(connector, None)
             accounts = await usable_scopes(self.vault, connector.name, account=account, tenant=whose) or []
             for bound in offered if accounts else ():
                 missing = [bound.tool.lacks(scopes) for scopes in accounts]
@@ -295,11 +302,13 @@ class Runtime:
                     lacks[bound.name] = min(missing, key=len)
         return lacks
 
-    async def identity(self, connector: Connector, account: str | None = None, *, deadline: float = 10.0) -> str | None:
+    async def identity(
+        self, connector: Connector, account: str | None = None, *, deadline: float = 10.0, tenant: str | None = None
+    ) -> str | None:
         """Whose credentials these are, in the provider's words; `None` when the connector declares no identity call."""
         if connector.identify is None:
             return None
-        wire = await self.wire(connector, account)
+        wire = await self.wire(connector, account, tenant=tenant)
         return await connector.identify(Api(wire, Deadline.after(deadline), Trail(), Effect.READ, SilentHost()))
 
     def place(self, connector: Connector) -> Place:
@@ -342,10 +351,11 @@ class Runtime:
         whose = self.tenancy.of(tenant)
         if not connector.schemes:
             return Summary(Connection(whose, connector.name, "none"), 0, Facts(kind="none"), 0.0, 0.0)
-        chosen = self._chosen(connector, account)
+        chosen = self.chosen(connector, account)
         return await find(self.vault, connector.name, connector.schemes, account=chosen, tenant=whose)
 
-    def _chosen(self, connector: Connector, account: str | None) -> str | None:
+    def chosen(self, connector: Connector, account: str | None = None) -> str | None:
+        """The account that a call uses when several are there: the named one, the server's, the configured one."""
         return account or self.account or self.settings.of(connector.name).account or None
 
 

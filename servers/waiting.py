@@ -53,7 +53,7 @@ class Waiting:
         if write is not None:
             await self._joining.settle(write)
 
-    async def person(self, call: Call, error: ActionRequiredError, host: Host, *, seconds: float) -> Structured:
+    async def person(self, call: Call, error: ActionRequiredError, *, host: Host, seconds: float) -> Structured:
         """Bring the person to the page and wait for the end. Raises `error` when nobody goes there, or it takes too
         long; what the provider says then is for the next call."""
         write = await self._open_write(call)

@@ -255,7 +255,7 @@ async def examples_replay(subject: Subject) -> Seen:
         if not faults and result != example.result:
             faults = [f"its result is another: {_difference(example.result, result)}"]
         for wrong in faults:
-            fix = f"Mend the tool, or record it anew: clew record {subject.connector.name} {example.tool} …"
+            fix = f"Mend the tool, or record it anew: clew record {subject.named} {example.tool} …"
             seen.findings.append(Finding(f"{example.tool}: {wrong}.", fix, shown(file)))
     missing = [tool.name for tool in subject.tools if tool.name not in recorded and not tool.workflow]
     if missing and not subject.connector.base_url.startswith("mail:"):

@@ -60,11 +60,16 @@ class Seen:
 
 @dataclass
 class Subject:
-    """One connector under examination, and the folder of its recorded examples, if it has one."""
+    """One connector under examination, and the folder of its recorded examples, if it has one; `named` is what commands
+    call it: its name, or its file."""
 
     connector: Connector
     examples: Path | None = None
     files: tuple[Path, ...] = ()
+    named: str = ""
+
+    def __post_init__(self) -> None:
+        self.named = self.named or self.connector.name
 
     @classmethod
     def of(cls, connector: str | Connector, *, examples: str | Path | None = None) -> "Subject":
@@ -82,7 +87,8 @@ class Subject:
         folder = Path(examples) / found.name if examples is not None else None
         if folder is not None and not folder.is_dir():
             raise ConfigurationError(f"there are no examples of {found.name} at {folder}.")
-        return cls(found, folder or _beside(files, module, found.name), files)
+        named = connector if isinstance(connector, str) else found.name
+        return cls(found, folder or _beside(files, module, found.name), files, named)
 
     @property
     def is_bare(self) -> bool:

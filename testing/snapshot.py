@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clew.core.connector import Tool
+from clew.core.fields import as_list, as_object
 from clew.testing.kit import Finding, Seen, Subject
 from clew.testing.places import shown
 
@@ -20,7 +21,7 @@ async def same_as_written_down(subject: Subject) -> Seen:
     seen, file = Seen(), subject.home / FILE if subject.tools else None
     if file is None:
         return seen
-    update = f"Run: clew check {subject.connector.name} --update"
+    update = f"Run: clew check {subject.named} --update"
     if not file.is_file():
         seen.findings.append(Finding(f"nobody has written down what the tools look like ({FILE}).", update))
         return seen
@@ -28,7 +29,7 @@ async def same_as_written_down(subject: Subject) -> Seen:
     now = picture(subject)
     for name in sorted({*written, *now}):
         seen.count += 1
-        if written.get(name) == now.get(name):
+        if _ordered(written.get(name)) == _ordered(now.get(name)):
             continue
         where = subject.at(subject.connector.tools[name]) if name in now else shown(file)
         if name not in now:
@@ -55,6 +56,17 @@ def _facts(tool: Tool) -> dict[str, Any]:
     }
     plain: dict[str, Any] = json.loads(json.dumps(facts))
     return plain
+
+
+def _ordered(data: Any) -> Any:
+    """The same with its choices in order: `Literal["a", "b"] | None` and `Literal["b", "a"] | None` are one type to
+    Python, which keeps the order of whichever came first in this process."""
+    table, listed = as_object(data), as_list(data)
+    if table is None:
+        return data if listed is None else [_ordered(each) for each in listed]
+    facts = {key: _ordered(value) for key, value in table.items()}
+    choices = as_list(facts.get("enum"))
+    return facts if choices is None else {**facts, "enum": sorted(choices, key=str)}
 
 
 def write_down(subject: Subject) -> Path | None:

@@ -24,7 +24,7 @@ TOOL = t.Tool(
 
 
 def build() -> Server:
-    client = httpx.AsyncClient(base_url=UPSTREAM, headers=HEADERS)
+    client = httpx.AsyncClient(base_url=UPSTREAM, headers=HEADERS, timeout=60)
 
     async def listed(context, params):
         return t.ListToolsResult(tools=[TOOL])

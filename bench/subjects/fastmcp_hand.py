@@ -9,7 +9,7 @@ from fastmcp import FastMCP
 from shape import HEADERS, UPSTREAM, Issue, Issues
 
 server = FastMCP("fastmcp")
-client = httpx.AsyncClient(base_url=UPSTREAM, headers=HEADERS)
+client = httpx.AsyncClient(base_url=UPSTREAM, headers=HEADERS, timeout=60)
 
 
 @server.tool

@@ -36,5 +36,5 @@ SPEC = {
 }
 
 if __name__ == "__main__":
-    client = httpx.AsyncClient(base_url=UPSTREAM, headers=HEADERS)
+    client = httpx.AsyncClient(base_url=UPSTREAM, headers=HEADERS, timeout=60)
     serve(FastMCP.from_openapi(openapi_spec=SPEC, client=client, name="openapi"))

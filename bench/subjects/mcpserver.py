@@ -9,7 +9,7 @@ from mcp.server import MCPServer
 from shape import HEADERS, UPSTREAM, Issue, Issues
 
 server = MCPServer("mcpserver", log_level="ERROR")
-client = httpx.AsyncClient(base_url=UPSTREAM, headers=HEADERS)
+client = httpx.AsyncClient(base_url=UPSTREAM, headers=HEADERS, timeout=60)
 
 
 @server.tool()

@@ -166,10 +166,11 @@ async def update_event(
     change.check()
     stored = await read_same(api, event, etag)
     own = await _organizes(api, stored) if ical.listed(ical.master_of(stored.calendar), "ATTENDEE") else None
+    before = _told(ical.master_of(stored.calendar))  # whoever is taken off the list gets mail, too
     component = apply(stored.calendar, change)
     if add_attendees and ical.organizer(component) is None:
         component.add("organizer", f"mailto:{own or await _own_address(api)}")
-    told = await will_tell(api, event, component, stored, tell_attendees)
+    told = await _will_tell(api, event, before | _told(component), may=tell_attendees)
     return await replace(api, stored, etag, told)
 
 
@@ -206,10 +207,12 @@ async def _organizes(api: Api, stored: Stored) -> str | None:
     return own[0] if own else None
 
 
-async def will_tell(api: Api, event: str, component: Any, stored: Stored, may: bool) -> str | None:
+def _told(component: Any) -> set[str]:
+    return {mail for mail, each in ical.people(component) if ical.is_told(each)}
+
+
+async def _will_tell(api: Api, event: str, invited: set[str], *, may: bool) -> str | None:
     """Whom the server will mail about a change. Raises `InvalidInputError` when it would and must not."""
-    before = [each for _, each in ical.people(ical.master_of(stored.calendar))]
-    invited = {ical.address(each) for each in (*before, *ical.listed(component, "ATTENDEE")) if ical.is_told(each)}
     if not invited:
         return None
     told = await _mailing(api, event, len(invited))

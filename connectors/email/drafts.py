@@ -3,10 +3,11 @@
 from pydantic import BaseModel
 
 from clew import Api, errors, mail, once
+from clew.connectors.text.letters import Files, Html, More, People, Subject, Text, draft_of
 
 from .provider import Id, email, fetch_one, id_of, in_sent, parts_of
 from .reading import SHOWN_ALONE, Message, message_of
-from .sending import LOOK, ONCE, Files, Html, More, People, Sent, Subject, Text, always, deliver, draft_of
+from .sending import LOOK, ONCE, Sent, always, deliver
 
 
 class Drafted(BaseModel):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from clew import Api, errors, mail, once
+from clew.connectors.text.letters import Files, Html, More, People, Preview, Subject, Text, draft_of, facts_of
 
 from .provider import Id, Where, bare, cut, email, fetch_one, in_sent
 
@@ -20,38 +21,6 @@ NO_ANSWER = (
     "minute: it looks for the message in the folder for sent mail, and for reports and answers."
 )
 NEXT = "Bounces come as mail, minutes to days later: get_delivery_status with message_id {}."
-
-Address = Annotated[str, Field(min_length=3, max_length=320)]
-People = Annotated[list[Address], Field(max_length=100, description="Plain addresses: ada@example.com.")]
-More = Annotated[list[Address] | None, Field(max_length=100)]
-Subject = Annotated[str, Field(max_length=900)]
-Text = Annotated[str, Field(min_length=1, max_length=200_000, description="Plain text.")]
-Html = Annotated[str | None, Field(max_length=400_000, description="The same as HTML, if wanted.")]
-
-
-class NewAttachment(BaseModel):
-    """A file to send along."""
-
-    filename: Annotated[str, Field(min_length=1, max_length=200)]
-    content: Annotated[str, Field(min_length=1, max_length=7_000_000, description="base64.")]
-    content_type: str = "application/octet-stream"
-
-
-Files = Annotated[list[NewAttachment] | None, Field(max_length=20)]
-
-
-class Preview(BaseModel):
-    """What would be sent, and to whom; `outside` are those who are not of the sender's own domain."""
-
-    sender: str
-    to: list[str]
-    cc: list[str] | None = None
-    bcc: list[str] | None = None
-    outside: list[str]
-    subject: str
-    text: str
-    html: Annotated[str | None, Field(description="The words of the HTML part.")] = None
-    attachments: list[str] | None = None
 
 
 class Sent(BaseModel):
@@ -64,37 +33,9 @@ class Sent(BaseModel):
     note: str | None = None
 
 
-def draft_of(sender: str, given: Mapping[str, Any], **more: Any) -> mail.Draft:
-    """A draft from a tool's arguments."""
-    files = [mail.Attachment(each.filename, each.content, each.content_type) for each in given["attachments"] or ()]
-    return mail.Draft(
-        sender=sender,
-        to=given["to"],
-        cc=given["cc"] or (),
-        bcc=given["bcc"] or (),
-        subject=given["subject"],
-        text=given["text"],
-        html=given["html"] or "",
-        attachments=files,
-        **more,
-    )
-
-
 def shown(draft: mail.Draft) -> Preview:
     """What a person is shown before a message leaves. Raises `InvalidInputError` for what could not be sent."""
-    letter = mail.compose(draft)
-    home = mail.domain_of(letter.sender)
-    return Preview(
-        sender=letter.sender,
-        to=list(draft.to),
-        cc=list(draft.cc) or None,
-        bcc=list(draft.bcc) or None,
-        outside=[each for each in letter.recipients if mail.domain_of(each) != home],
-        subject=draft.subject,
-        text=cut(draft.text, 2000),
-        html=cut(mail.text_of_html(draft.html), 2000) if draft.html else None,
-        attachments=[f"{each.filename} ({len(each.content) * 3 // 4} bytes)" for each in draft.attachments] or None,
-    )
+    return Preview(**facts_of(draft))
 
 
 async def deliver(api: Api, letter: mail.Letter, *, confirm_delivery: bool = False) -> Sent:

@@ -5,13 +5,15 @@ https://developers.google.com/workspace/gmail/api/guides/drafts
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from clew import Api, From, errors, mail, once
+from clew.connectors.text import letters
+from clew.connectors.text.letters import Files, Html, More, People, Subject, Text, draft_of
 
 from .messages import Payload, cut, head_of, header_of, is_attached, name_of, parts_of, shown, text_of
 from .provider import COMPOSE, DRAFT, DRAFTS, MESSAGE, MESSAGES, READ, DraftId, address_of, each, gmail
@@ -21,37 +23,10 @@ NAMES = "id,message(id,threadId)"
 SETTLED = 600.0
 """Seconds after which a draft that is still there was not sent, whatever became of the request."""
 
-Address = Annotated[str, Field(min_length=3, max_length=320)]
-People = Annotated[list[Address], Field(max_length=100, description="Plain addresses: ada@example.com.")]
-More = Annotated[list[Address] | None, Field(max_length=100)]
-Subject = Annotated[str, Field(max_length=900)]
-Text = Annotated[str, Field(min_length=1, max_length=200_000, description="Plain text.")]
-Html = Annotated[str | None, Field(max_length=400_000, description="The same as HTML, if wanted.")]
 
-
-class NewAttachment(BaseModel):
-    """A file to send along."""
-
-    filename: Annotated[str, Field(min_length=1, max_length=200)]
-    content: Annotated[str, Field(min_length=1, max_length=7_000_000, description="base64.")]
-    content_type: str = "application/octet-stream"
-
-
-Files = Annotated[list[NewAttachment] | None, Field(max_length=20)]
-
-
-class Preview(BaseModel):
+class Preview(letters.Preview):
     """What would be sent, and to whom; `outside` are those who are not of the sender's own domain."""
 
-    sender: str
-    to: list[str]
-    cc: list[str] | None = None
-    bcc: list[str] | None = None
-    outside: list[str]
-    subject: str
-    text: str
-    html: Annotated[str | None, Field(description="The words of the HTML part.")] = None
-    attachments: list[str] | None = None
     version: Annotated[str | None, Field(description="Of a draft, for send_draft.")] = None
 
 
@@ -90,41 +65,9 @@ class Drafts(BaseModel):
     drafts: list[Drafted] = []
 
 
-def draft_of(sender: str, given: Mapping[str, Any], **more: Any) -> mail.Draft:
-    """A draft from a tool's arguments."""
-    files = [mail.Attachment(file.filename, file.content, file.content_type) for file in given["attachments"] or ()]
-    return mail.Draft(
-        sender=sender,
-        to=given["to"],
-        cc=given["cc"] or (),
-        bcc=given["bcc"] or (),
-        subject=given["subject"],
-        text=given["text"],
-        html=given["html"] or "",
-        attachments=files,
-        **more,
-    )
-
-
 def previewed(draft: mail.Draft) -> Preview:
     """What a person is shown before a message leaves. Raises `InvalidInputError` for what could not be sent."""
-    letter = mail.compose(draft)
-    return Preview(
-        sender=letter.sender,
-        to=list(draft.to),
-        cc=list(draft.cc) or None,
-        bcc=list(draft.bcc) or None,
-        outside=_outside(letter.sender, letter.recipients),
-        subject=draft.subject,
-        text=cut(draft.text, 2000),
-        html=cut(mail.text_of_html(draft.html), 2000) if draft.html else None,
-        attachments=[f"{file.filename} ({len(file.content) * 3 // 4} bytes)" for file in draft.attachments] or None,
-    )
-
-
-def _outside(sender: str, people: Sequence[str]) -> list[str]:
-    home = mail.domain_of(sender)
-    return [each for each in people if mail.domain_of(each) != home]
+    return Preview(**letters.facts_of(draft))
 
 
 async def store(api: Api, letter: mail.Letter, thread_id: str | None = None, *, safe: bool = False) -> Drafted:
@@ -261,7 +204,7 @@ async def get_draft(api: Api, draft_id: DraftId) -> Preview:
         to=list(opened.to),
         cc=list(opened.cc) or None,
         bcc=bcc or None,
-        outside=_outside(own, [*opened.to, *opened.cc, *bcc]),
+        outside=letters.outside(own, [*opened.to, *opened.cc, *bcc]),
         subject=cut(shown(found.payload, "subject", opened.subject), 300),
         text=cut(text_of(parts), 4000),
         attachments=[f"{name_of(part)} ({part.size} bytes)" for part in parts if is_attached(part)] or None,

@@ -11,23 +11,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from clew import Api, errors, mail, once
+from clew.connectors.text.letters import Files, Html, More, People, Subject, Text, draft_of
 
-from .drafts import (
-    OWN,
-    Files,
-    Html,
-    More,
-    People,
-    Preview,
-    Sent,
-    Subject,
-    Text,
-    always,
-    dispatch,
-    draft_of,
-    previewed,
-    store,
-)
+from .drafts import OWN, Preview, Sent, always, dispatch, previewed, store
 from .messages import Payload, cut, head_of, shown
 from .provider import COMPOSE, DRAFT, MESSAGE, READ, MessageId, address_of, gmail
 

@@ -22,6 +22,7 @@ BEDS: Mapping[str, str] = {
     "inspector": "testbeds.inspector",
     "conformance": "testbeds.conformance",
     "claude": "testbeds.claude",
+    "hosts": "testbeds.hosts",
     "consent": "testbeds.consent",
 }
 """The modules, imported when they are run: with them comes the MCP SDK."""

@@ -37,6 +37,7 @@ NEEDED = {
     "inspector": ("node", "emulate", "@modelcontextprotocol/inspector"),
     "conformance": ("node", "@modelcontextprotocol/conformance"),
     "claude": ("node", "emulate", "@anthropic-ai/claude-code"),
+    "hosts": ("node", "@anthropic-ai/claude-code", "@openai/codex"),
     "consent": ("node", "@anthropic-ai/claude-code", "@openai/codex", "@modelcontextprotocol/inspector"),
 }
 """Which packages each test bed is made of."""

@@ -22,6 +22,7 @@ WHAT: Mapping[str, str] = {
     "@modelcontextprotocol/conformance": "the protocol's own suite of scenarios that a server has to pass",
     "@modelcontextprotocol/inspector": "the protocol's own client for looking at servers",
     "@anthropic-ai/claude-code": "an agent host",
+    "@openai/codex": "an agent host",
 }
 TITLES: Mapping[str, tuple[str, str]] = {
     "github": (
@@ -66,6 +67,11 @@ TITLES: Mapping[str, tuple[str, str]] = {
         "connector and, for what connectors do not offer (pictures, sampling, roots, prompts, completion), of handlers "
         "on the server that clew builds. Every connector is then asked what any server can be asked. The extension "
         "`tasks-*`, which is not required, is not passed: the suite looks for tools of its own.",
+    ),
+    "hosts": (
+        "What a model is shown by its host",
+        "Headless Claude Code and Codex, each with a stand-in for the API of its model that calls one tool and notes "
+        "what comes back. The server has been started once before, as `clew install --check` does.",
     ),
     "claude": (
         "Claude Code",

@@ -93,7 +93,7 @@ def _facts(connector: Connector, settings: Settings) -> dict[str, Any]:
         "auth": [_scheme(scheme) for scheme in connector.schemes],
         "identity_call": connector.identify is not None,
         "rate_limit_headers": (
-            {"remaining": limits.remaining, "reset": limits.reset, "unit": limits.unit, "bucket": limits.bucket}
+            {name: getattr(limits, name) for name in ("remaining", "used", "reset", "packed", "unit", "bucket")}
             if limits
             else None
         ),
@@ -133,10 +133,25 @@ def _print_facts(connector: Connector, settings: Settings) -> None:
             ("API version", f"{data['version']} ({data['version_sent_as']})" if data["version"] else ""),
             *[(f"auth {scheme['kind']}", _way_in(connector, scheme)) for scheme in data["auth"]],
             ("auth", "" if connector.schemes else "none needed"),
-            ("rate limit", f"{limits['remaining']}, {limits['reset']} ({limits['unit']})" if limits else ""),
+            ("rate limit", "; ".join(map(_budget, data["rate_limits"]))),
+            ("told in", _told_in(limits) if limits else ""),
             ("docs", connector.docs),
         ]
     )
+
+
+def _budget(limit: dict[str, Any]) -> str:
+    name = f" ({limit['name']})" if limit["name"] else ""
+    if limit["kind"] == "concurrency":
+        return f"{limit['amount']:g} at once{name}"
+    return f"{limit['amount']:.10g} in {limit['per_seconds']:.10g} s{name}"
+
+
+def _told_in(limits: dict[str, Any]) -> str:
+    """Which headers say what is left."""
+    names = [limits[key] for key in ("remaining", "used", "reset", "packed") if limits[key]]
+    unit = f" ({limits['unit']})" if limits["reset"] else ""
+    return ", ".join(names) + unit
 
 
 def _way_in(connector: Connector, scheme: dict[str, Any]) -> str:

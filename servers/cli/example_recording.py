@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clew.core.connector import Connector, Tool
+from clew.core.connector import Tool
 from clew.core.errors import ConfigurationError
 from clew.core.registry import load
 from clew.servers.cli.arguments import read_arguments
@@ -36,7 +36,7 @@ def record(arguments: Namespace) -> int:
     subject = Subject.of(arguments.connector)
     if arguments.into is not None:
         subject = Subject(subject.connector, Path(arguments.into) / connector.name, subject.files)
-    example = asyncio.run(_recorded(settings, arguments, connector, tool, given))
+    example = asyncio.run(recorded(settings, arguments.connector, tool, given, account=arguments.account))
     wrong, result = asyncio.run(replay(subject, example))
     if wrong:
         raise ConfigurationError(f"the recording does not replay: {'; '.join(wrong)}. Nothing was written.")
@@ -50,20 +50,20 @@ def record(arguments: Namespace) -> int:
     return 0
 
 
-async def _recorded(
-    settings: Settings, arguments: Namespace, connector: Connector, tool: Tool, given: Mapping[str, Any]
-) -> Any:
+async def recorded(settings: Settings, name: str, tool: Tool, given: Mapping[str, Any], *, account: str | None) -> Any:
+    """One real call of a tool of the connector `name`, as a cleaned example. Raises `CallError` when it fails."""
     import httpx
 
     from clew.servers.runtime import Runtime
     from clew.testing.exchanges import Recorder, Session
 
-    async with Runtime.open(settings, [arguments.connector], tools=[tool.name], account=arguments.account) as runtime:
+    async with Runtime.open(settings, [name], tools=[tool.name], account=account) as runtime:
         recorder = Recorder(httpx.AsyncHTTPTransport())
         async with httpx.AsyncClient(transport=recorder, follow_redirects=False) as client:
             runtime.client = client
             result = await runtime.call(tool.name, given, host=TerminalHost(), deadline=120.0)
-            wire = await runtime.wire(connector, arguments.account)
+            connector = load(name)
+            wire = await runtime.wire(connector, account)
             secrets = tuple(value for each in recorder.kept for value in _credentials(each[0]))
             hidden = frozenset(wire.secret_parameters)
             return Session(connector, tool, wire.base_url, given, recorder, result, secrets, hidden).example()

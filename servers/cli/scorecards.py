@@ -13,10 +13,14 @@ from clew.testing.snapshot import write_down
 
 def check_connectors(arguments: Namespace) -> int:
     """Examine each, print the scorecards; 1 when one has a fault."""
-    begin(http=True)
+    settings = begin(http=True, tenant=arguments.tenant)
     names = list(discover()) if arguments.all else list(arguments.names)
     if not names:
         raise ConfigurationError("name a connector, or give --all.")
+    if arguments.live:
+        from clew.servers.cli.checking_live import check_live
+
+        return check_live(settings, arguments, names)
     only = tuple(each.strip() for each in str(arguments.only).split(",") if each.strip())
     cards: list[Scorecard] = []
     for name in names:

@@ -20,7 +20,7 @@ from clew.servers.console_address import BASE
 OPEN = frozenset({f"{BASE}/{name}" for name in ("enter", "login", "callback", "style.css", "script.js")})
 """What needs no session."""
 _MOST_FORM = 256 * 1024
-_HEADERS = {
+HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "x-frame-options": "DENY",
@@ -70,7 +70,7 @@ class Door:
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in HEADERS.items():
                     headers[name] = value
                 headers.setdefault("cache-control", "no-store")
                 if origin.startswith("https:"):
@@ -92,9 +92,9 @@ class Door:
     async def _refusal(self, request: Request, origin: str) -> Response | None:
         visitor, path = request.state.visitor, request.url.path
         if request.method == "POST":
-            if not _is_own(request, origin):
+            if not is_own(request, origin):
                 return view.trouble(request, "This form was sent from another place. Nothing was done.", 403)
-            form = await _read(request)
+            form = await read_form(request)
             if form is None:
                 return view.trouble(request, "This form cannot be read. Nothing was done.", 400)
             request.state.form = form
@@ -125,7 +125,7 @@ def keep_cookie(response: Response, origin: str, name: str, value: str, seconds:
     )  # fmt: skip
 
 
-def _is_own(request: Request, origin: str) -> bool:
+def is_own(request: Request, origin: str) -> bool:
     """Did a page of ours send it? Browsers say where a form comes from; one that says neither is not believed."""
     said, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     if said is not None:
@@ -133,7 +133,7 @@ def _is_own(request: Request, origin: str) -> bool:
     return site == "same-origin"
 
 
-async def _read(request: Request) -> dict[str, str] | None:
+async def read_form(request: Request) -> dict[str, str] | None:
     """A form's fields; None for what is not a form, or too large for one."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":

@@ -46,7 +46,7 @@ def _pages() -> Starlette:
         Route("/login", entry.login),
         Route("/callback", entry.callback),
         Route("/leave", entry.leave, methods=["POST"]),
-        Route("/style.css", _style),
+        Route("/style.css", style),
         Route("/script.js", _script),
         Route("/approvals", approving.listing),
         Route("/approvals/waiting.json", approving.waiting),
@@ -108,7 +108,8 @@ def _sheet() -> str:
     return (view.HERE / "style.css").read_text(encoding="utf-8") + f"\n.figures {{{PLOTS}}}\n"
 
 
-async def _style(request: Request) -> Response:
+async def style(request: Request) -> Response:
+    """How pages look."""
     return Response(_sheet(), media_type="text/css", headers={"cache-control": "max-age=300"})
 
 

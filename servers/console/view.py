@@ -45,7 +45,13 @@ def page(request: Request, template: str, *, status: int = 200, **facts: Any) ->
         "issuer": desk.rules.issuer,
         "version": __version__,
     }
-    return Response(_engine().get_template(template).render(common | facts), status, media_type="text/html")
+    return Response(render(template, **common, **facts), status, media_type="text/html")
+
+
+def render(template: str, *, base: str, **facts: Any) -> str:
+    """A page as text; `base` is where its style is."""
+    whole: dict[str, Any] = {"base": base, "visitor": None, **facts}
+    return _engine().get_template(template).render(whole)
 
 
 def welcome(request: Request, *, problem: str = "", status: int = 401) -> Response:

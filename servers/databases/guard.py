@@ -1,4 +1,4 @@
-"""Which statements are taken, judged before anything is sent: one statement that reads, without comments.
+"""Which statements are taken, judged before anything is sent: one that reads, or one change that a profile declares.
 
 This is the second line. The first is the database itself, which runs every statement of a read tool in a transaction
 that it keeps from writing, with a role that can reach no file and no program (`dialects`). What the parser does not

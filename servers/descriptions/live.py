@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from typing_extensions import TypedDict
 
 from clew.core.api import Api
-from clew.core.connector import Connector, Tool
+from clew.core.connector import Connector, Effect, Tool
+from clew.core.errors import Outcome
 from clew.core.mapping import From
 from clew.core.pages import GraphQLPages, Page
 from clew.core.registry import discover
-from clew.servers.descriptions.plans import Argument, Described, Offer, Plan
+from clew.servers.descriptions.envelopes import read_envelope
+from clew.servers.descriptions.plans import Argument, Described, Envelope, Offer, Plan
 from clew.servers.descriptions.shapes import Shape
 from clew.servers.descriptions.sources import content_of, document_of, read_source
 
@@ -47,6 +49,19 @@ def _opened_graphql(text: str, changed: float) -> Connector:
     from clew.servers.descriptions.graphql import OPTIONS, described_graphql
 
     return connector_of(described_graphql(read_source(text, OPTIONS)))
+
+
+def open_soap(text: str) -> Connector:
+    """The connector of a WSDL. Raises `ConfigurationError`."""
+    path = Path(text.partition("#")[0])
+    return _opened_soap(text, path.stat().st_mtime if path.is_file() else 0.0)
+
+
+@lru_cache(maxsize=8)
+def _opened_soap(text: str, changed: float) -> Connector:
+    from clew.servers.descriptions.wsdl import OPTIONS, described_wsdl
+
+    return connector_of(described_wsdl(read_source(text, OPTIONS)))
 
 
 def connector_of(found: Described) -> Connector:
@@ -83,7 +98,7 @@ class Operation:
     """The function of a tool. Its types are made when somebody asks: most of a large API's tools are never used."""
 
     def __init__(self, offer: Offer) -> None:
-        self.plan = offer.plan
+        self.plan, self.effect = offer.plan, offer.effect
         self.__name__ = offer.name
         self.__doc__ = offer.doc
 
@@ -92,7 +107,8 @@ class Operation:
         """The type of what comes back, of one item where there are pages."""
         shape = self.plan.result
         found: Any = None if shape is None else typed(shape)
-        return found | None if shape is not None and shape.nullable and self.plan.method == "GRAPHQL" else found
+        named = self.plan.method in ("GRAPHQL", "SOAP")
+        return found | None if shape is not None and shape.nullable and named else found
 
     @cached_property
     def types(self) -> Mapping[str, Any]:
@@ -120,7 +136,26 @@ class Operation:
 
     def __call__(self, api: Api, **arguments: Any) -> Awaitable[Any]:
         """Make the request."""
+        if self.plan.envelope is not None:
+            return self._message(self.plan.envelope, api, arguments)
         return request(self.plan, self.result, api, arguments)
+
+    async def _message(self, envelope: Envelope, api: Api, arguments: Mapping[str, Any]) -> Any:
+        """A SOAP message and its answer."""
+        headers = {"SOAPAction": envelope.action} if envelope.action else None
+        response = await api.request(
+            "POST",
+            self.plan.path,
+            query=dict(self.plan.fixed) or None,
+            headers=headers,
+            content=envelope.write(_body(self.plan, arguments) or {}),
+            content_type=envelope.content_type,
+        )
+        if self.result is None:
+            return None
+        outcome = Outcome.NOT_APPLIED if self.effect is Effect.READ else Outcome.APPLIED
+        data = read_envelope(response.content, envelope.part, outcome=outcome)
+        return api.mapped(response, data, into=self.result)
 
 
 def kind_default(argument: Argument) -> Any:

@@ -1,8 +1,8 @@
 """One tool as data, and the connector around it: what `live` serves and what `writing` writes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from clew.core.connector import Effect
 from clew.core.credentials import Scheme
@@ -11,6 +11,7 @@ from clew.core.once import Once
 from clew.core.outcomes import ErrorMap
 from clew.core.pages import Paginator
 from clew.core.versions import Version
+from clew.servers.descriptions.envelopes import Part
 from clew.servers.descriptions.names import snake
 from clew.servers.descriptions.shapes import Shape
 
@@ -30,11 +31,23 @@ class Argument:
     joined: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A SOAP message: what writes it from arguments, its media type and `SOAPAction` (SOAP 1.1), and how the answer is
+    read."""
+
+    write: Callable[[Mapping[str, Any]], bytes]
+    content_type: str
+    action: str
+    part: Part
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One request as a tool. `result` is None when nothing comes back; with `pages` it is the type of an item.
 
-    `fixed` are query parameters with the same value in every request, `form` says that the body is no JSON.
+    `fixed` are query parameters with the same value in every request, `form` says that the body is no JSON. With an
+    `envelope` it is a SOAP message.
     """
 
     method: str
@@ -47,6 +60,7 @@ class Plan:
     fixed: Mapping[str, str] = field(default_factory=dict[str, str])
     scopes: tuple[str, ...] = ()
     once: Once | None = None
+    envelope: Envelope | None = None
 
     def of(self, where: Where) -> tuple[Argument, ...]:
         """The arguments that go there; those of the path in its order."""

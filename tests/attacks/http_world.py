@@ -3,7 +3,7 @@
 import contextlib
 import socket
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +29,24 @@ PUBLIC = "https://mcp.example.com"
 ALL, ACME = f"{PUBLIC}/mcp", f"{PUBLIC}/acme/mcp"
 ACCEPT = {"accept": "application/json, text/event-stream"}
 LIST = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+HELLO = {
+    "jsonrpc": "2.0", "id": 1, "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}},
+}  # fmt: skip
 
 
 @dataclass
 class World:
-    """`base` is where the server listens, `asked` what clients were asked."""
+    """`base` is where the server listens, `wires` the connections that browsers and `http` share."""
 
     issuer: Issuer
     sandbox: Sandbox
     runtime: Runtime
     base: str
     http: httpx.AsyncClient
-    asked: list[str] = field(default_factory=list[str])
+    wires: httpx.AsyncHTTPTransport
 
-    async def post(self, token: str | None, *, path: str = "/mcp", body: Any = LIST, **headers: str) -> httpx.Response:
+    async def post(self, token: str | None, *, path: str = "/mcp", body: Any = HELLO, **headers: str) -> httpx.Response:
         """One request by hand."""
         shown = {"authorization": f"Bearer {token}"} if token is not None else {}
         sent = {**ACCEPT, **shown, **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -70,9 +74,14 @@ class World:
 async def world(
     folder: Path, chosen: tuple[str, ...] = ("acme",), *, writes: Decision = Decision.ALLOW, **http: Any
 ) -> AsyncGenerator[World]:
-    """Everything running; `http` is what `[http]` says besides the address and the issuer."""
+    """Everything running; `http` is what `[http]` says besides the address and the issuer. With `url="here"` hosts find
+    the server where it listens."""
+    address = free_address()
+    if http.get("url") == "here":
+        http["url"] = f"http://{address}"
     with Sandbox() as sandbox:
-        async with running(Issuer()) as issuer, httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        wires = httpx.AsyncHTTPTransport()
+        async with running(Issuer()) as issuer, httpx.AsyncClient(transport=wires, timeout=30) as client:
             given: dict[str, Any] = {"url": PUBLIC, "issuer": issuer.url, "client_id": "clew", **http}
             said = HttpSettings(**given)
             settings = Settings(
@@ -80,16 +89,16 @@ async def world(
                 connectors={"acme": ConnectorSettings(base_url=sandbox.url)},
             )  # fmt: skip
             settings = replace(settings, policy=Policy(writes=writes))
-            async with Runtime.open(settings, chosen, users=said.has_users) as runtime, served(runtime) as base:
-                yield World(issuer, sandbox, runtime, base, client)
+            async with (
+                Runtime.open(settings, chosen, users=said.has_users) as runtime,
+                served(runtime, address) as base,
+            ):
+                yield World(issuer, sandbox, runtime, base, client, wires)
 
 
 @contextlib.asynccontextmanager
-async def served(runtime: Runtime) -> AsyncGenerator[str]:
-    """The server; yields where it listens, which is not where hosts believe it to be."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+async def served(runtime: Runtime, address: str) -> AsyncGenerator[str]:
+    """The server; yields where it listens, which may not be where hosts believe it to be."""
     ready = anyio.Event()
 
     def heard(url: str) -> None:
@@ -100,3 +109,10 @@ async def served(runtime: Runtime) -> AsyncGenerator[str]:
         await ready.wait()
         yield f"http://{address}"
         group.cancel_scope.cancel()
+
+
+def free_address() -> str:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"

@@ -166,7 +166,7 @@ async def test_somebody_was_faster_between_reading_and_writing(tool: Any, dav: r
 async def test_discovery_follows_a_redirect_at_home_and_reads_a_foreign_host_to_nobody(
     tool: Any, dav: respx.MockRouter
 ) -> None:
-    dav.request("PROPFIND", "/.well-known/caldav").mock(return_value=httpx.Response(301, headers={"location": "/dav/"}))
+    dav.request("PROPFIND", "/.well-known/caldav").mock(return_value=httpx.Response(302, headers={"location": "/dav/"}))
     who = one("/dav/", "<D:current-user-principal><D:href>/dav/p/ada%40x/</D:href></D:current-user-principal>")
     root = dav.request("PROPFIND", "/dav/").mock(return_value=multi(who))
     home = "<C:calendar-home-set><D:href>https://p34-caldav.example:443/1/calendars</D:href></C:calendar-home-set>"

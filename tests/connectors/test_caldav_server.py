@@ -232,6 +232,13 @@ async def test_whoever_may_get_mail_is_named_before_it_goes(dav: Server) -> None
     await dav("update_event", event=quiet["id"], etag=read["etag"], title="Still quiet", remove_attendees=[BEN])
 
 
+async def test_whoever_is_taken_off_the_list_is_not_written_to_unasked(dav: Server) -> None:
+    made = await dav.add("Loud", attendees=[BEN], tell_attendees=True)
+    etag = (await dav("get_event", event=made["id"]))["etag"]
+    held = await dav.refused("update_event", event=made["id"], etag=etag, remove_attendees=[BEN])
+    assert (held.code, "tell_attendees" in held.fields) == (Code.INVALID_INPUT, True)
+
+
 async def test_an_invitation_is_answered_and_changed_by_nobody_but_its_organizer(dav: Server) -> None:
     invitation = (
         "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:inv\r\nDTSTAMP:20300101T000000Z\r\n"

@@ -106,8 +106,11 @@ class Office:
         connection = Connection(LOCAL_TENANT, "acme", "work")
         wire = Wire(self.connector, connection, None, self.client, base_url=url)
         arguments, host = facts.pop("arguments", {}), facts.pop("host", SilentHost())
-        deadline = Deadline.after(facts.pop("seconds", 10))
-        return await walk(Call(self.connector.tools[tool], arguments, connection, wire, deadline, host))
+        call = Call(
+            self.connector.tools[tool], arguments, connection, wire, Deadline.after(facts.pop("seconds", 10)), host
+        )
+        call.outside = facts.pop("outside", None)
+        return await walk(call)
 
     async def failed(self, tool: str, url: str = "http://127.0.0.1:9", **facts: Any) -> CallError:
         with pytest.raises(CallError) as caught:

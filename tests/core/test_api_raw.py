@@ -10,7 +10,7 @@ from clew.core import once
 from clew.core.api import Api
 from clew.core.batches import parts_of
 from clew.core.connector import Effect
-from clew.core.errors import ConfigurationError, ContractChangedError, InternalError
+from clew.core.errors import ConfigurationError, ContractChangedError, InternalError, Outcome
 from clew.core.journal import Journal
 from clew.core.response import Response
 
@@ -30,7 +30,7 @@ GONE = (
 async def test_webdavs_reads_may_be_sent_by_a_read_tool_with_their_body(
     serve: Serve, reply: Build, opened: Open, method: str
 ) -> None:
-    url, requests = await serve(drop, reply(301, location="/new"), reply(207, b"<a/>", "text/xml"))
+    url, requests = await serve(drop, reply(302, location="/new"), reply(207, b"<a/>", "text/xml"))
     answer = await opened(url).request(method, "/old", content=b"<find/>", content_type="application/xml")
     assert answer.markup().name == "a"
     head, _, body = requests[-1].partition(b"\r\n\r\n")
@@ -122,6 +122,21 @@ async def test_only_a_write_that_says_so_names_what_it_makes(opened: Open, serve
     async with httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(InternalError):
             await Writer(client, None, connector).call(url, "put_note", {})
+
+
+async def test_what_a_tool_reads_out_of_an_answer_is_mapped_like_any_other(
+    serve: Serve, reply: Build, opened: Open
+) -> None:
+    url, _ = await serve(*[reply(200, b"<a>5</a>", "text/xml")] * 3)
+    api = opened(url, Effect.WRITE)
+    answer = await api.request("POST", "/x", content=b"<ask/>")
+    assert api.mapped(answer, [answer.markup().text], into=list[int]) == [5]
+    with pytest.raises(ContractChangedError) as caught:
+        api.mapped(answer, "five", into=int)
+    assert caught.value.outcome is Outcome.APPLIED
+    with pytest.raises(ContractChangedError) as caught:
+        opened(url).mapped(answer, "five", into=int)
+    assert caught.value.outcome is Outcome.NOT_APPLIED
 
 
 def test_a_mark_may_stand_in_a_list() -> None:

@@ -17,6 +17,7 @@ from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector
 from clew.core.deadline import Deadline
 from clew.core.errors import (
+    ActionRequiredError,
     ConflictError,
     ContractChangedError,
     InternalError,
@@ -92,6 +93,12 @@ async def add_in_passing(api: Api) -> None:
     """Leave a write behind and fail."""
     LEFT_BEHIND.append(asyncio.ensure_future(api.post("/notes", json={"text": "x"})))
     raise ConflictError("taken.")
+
+
+@acme.write
+async def pay(api: Api) -> None:
+    """Pay, which a person has to confirm."""
+    raise ActionRequiredError("the person must confirm it.", url="https://bank.example/3ds")
 
 
 @acme.read
@@ -177,6 +184,20 @@ async def test_a_bug_of_ours_is_internal_with_a_reference_and_without_its_text(
     assert error.reference is not None
     assert error.reference in caplog.text
     assert "Traceback" in caplog.text
+
+
+async def test_what_a_person_confirms_elsewhere_is_a_part_of_the_call_and_of_its_record(office: "Office") -> None:
+    async def confirmed(call: Call, error: ActionRequiredError) -> dict[str, Any]:
+        return {"done": error.url == "https://bank.example/3ds"}
+
+    async def too_late(call: Call, error: ActionRequiredError) -> dict[str, Any]:
+        raise error
+
+    assert await office.call("pay", outside=confirmed) == {"done": True}
+    assert (office.record.code, office.record.outcome) == ("ok", Outcome.APPLIED)
+    for outside in (None, too_late):
+        error = await office.failed("pay", outside=outside)
+        assert (error.code, error.outcome) == ("action_required", Outcome.NOT_APPLIED)
 
 
 async def test_a_tool_that_returns_another_type_than_it_says_is_our_fault(office: "Office") -> None:

@@ -208,11 +208,15 @@ def test_types_have_short_names() -> None:
     assert (name_of(Person), name_of(list[Person])) == ("Person", "Person")
 
 
-@pytest.fixture
-async def kept(tmp_path: Path, anyio_backend: str) -> AsyncIterator[DriftLog]:
-    database: Database = await open_database(tmp_path / "clew.db")
-    yield await open_drift(database)
-    await database.close()
+@pytest.fixture(params=["sqlite", "postgres"])
+async def kept(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[DriftLog]:
+    """The log in both stores that clew has."""
+    place = tmp_path / "clew.db" if request.param == "sqlite" else request.getfixturevalue("postgres_address")
+    database: Database = await open_database(place)
+    try:
+        yield await open_drift(database)
+    finally:
+        await database.close()
 
 
 @pytest.mark.anyio

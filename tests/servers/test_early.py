@@ -208,6 +208,13 @@ def test_all_that_the_answers_depend_on_is_in_the_key(home: Path, monkeypatch: p
     differs("mine.py")
     monkeypatch.chdir("/")
     differs()
+    with_project = len(seen)
+    monkeypatch.chdir("/usr")  # another folder with nothing in it that is read: hosts start in whatever project is open
+    assert early.load(["acme"]).path == seen[-1]
+    differs("sql:sqlite:///here.db")
+    monkeypatch.chdir("/")
+    differs("sql:sqlite:///here.db")
+    del seen[with_project:]
     monkeypatch.setenv("CLEW_MASTER_KEY", "a secret that no digest is made of")
     assert early.load(["acme"]).path == seen[-1]
 

@@ -2,6 +2,7 @@
 """3-D Secure end to end on Acme: a payment that waits for its cardholder, and is never made a second time."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ import httpx
 import pytest
 from mcp import Client, StdioServerParameters, types
 
+from clew.core.audit_chain import rows
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.errors import ActionRequiredError
 from clew.core.inbox import Status
@@ -85,6 +87,14 @@ async def test_the_waiting_call_returns_the_payment(runtime: Runtime, sandbox: S
     assert not again.is_error
     assert len(opened) == 2
     assert sandbox.state.requests["POST /api/payments"] == 2
+    # The record tells the end of the call, not where it stood when the person was sent to the page.
+    assert runtime.evidence is not None
+    assert await runtime.evidence.audit.flush()
+    told = [json.loads(row[6]) async for row in rows(runtime.store.database, 0)]
+    ends = [(each["code"], each["outcome"]) for each in told if each["code"] != "asked"]
+    # In the newer protocol the call comes back after the person, and may find its own write done.
+    assert len(ends) == 2
+    assert set(ends) <= {("ok", "applied"), ("already_done", "applied")}
 
 
 async def test_a_later_call_returns_what_happened_meanwhile(runtime: Runtime, sandbox: Sandbox) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel
@@ -292,3 +292,24 @@ def test_webhook_vectors_are_verified(make: Make, tmp_path: Path) -> None:
     assert "is refused" in refused
     assert "is accepted" in accepted
     assert "cannot be read" in damaged
+
+
+def test_the_order_of_choices_is_no_change(make: Make, tmp_path: Path) -> None:
+    connector = make()
+
+    @connector.read
+    async def list_things(api: Api, urgency: Literal["high", "low"] | None = None) -> list[Thing]:
+        """List things, oldest first."""
+        return await api.get("/things", into=list[Thing], query={"urgency": urgency})
+
+    subject = Subject(connector, tmp_path / "billing")
+    file = write_down(subject)
+    assert file is not None
+    written = json.loads(file.read_text())
+    listed = written["list_things"]["input_schema"]["properties"]["urgency"]["enum"]
+    listed.reverse()
+    file.write_text(json.dumps(written))
+    assert faults("snapshot", connector, subject.examples) == []
+    listed.append("none")
+    file.write_text(json.dumps(written))
+    assert len(faults("snapshot", connector, subject.examples)) == 1

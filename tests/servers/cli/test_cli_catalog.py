@@ -109,3 +109,18 @@ def test_colours_are_for_terminals_that_want_them(place: Place, monkeypatch: pyt
     assert terminal.end() == 0
     assert ("\x1b[" in terminal.seen) is colour
     assert "\x1b[" not in place.run("list").out
+
+
+@pytest.mark.parametrize(
+    ("name", "budget", "told"),
+    [
+        ("salesforce", "25 at once (at once); 100000 in 86400 s (day)", "sforce-limit-info"),
+        ("github", "900 in 60 s (points)", "x-ratelimit-remaining, x-ratelimit-reset (epoch_s)"),
+    ],
+)
+def test_show_says_which_budgets_are_kept_and_where_the_provider_tells_them(
+    place: Place, name: str, budget: str, told: str
+) -> None:
+    lines = place.run("show", name).out.splitlines()
+    assert budget in next(line for line in lines if line.startswith("rate limit:"))
+    assert next(line for line in lines if line.startswith("told in:")).split(":", 1)[1].strip() == told

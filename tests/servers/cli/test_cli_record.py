@@ -39,3 +39,47 @@ def test_what_cannot_be_recorded_is_said_before_anything_is_sent(
     ran = place.run("record", "acme", *words, "--into", str(place.folder))
     assert ran.code == 2
     assert not list(place.folder.rglob("*.json"))
+
+
+def test_live_checks_show_what_a_provider_has_changed_since(place: Place, connected: Sandbox) -> None:
+    folder = place.folder / "examples"
+    look = ("check", "acme", "--live", "--examples", str(folder))
+    assert place.run("record", "acme", "list_tickets", "status=open", "--into", str(folder)).code == 0
+    same = place.run(*look)
+    assert same.code == 0, same.out
+    assert same.out.startswith("same  list_tickets")
+    (file,) = folder.rglob("*.json")
+    kept = json.loads(file.read_text())
+    for item in kept["exchanges"][0]["response"]["body"]["data"]:
+        item["id"] = 5
+        item["gone_since"] = "x"
+        del item["subject"]
+    file.write_text(json.dumps(kept))
+    changed = place.run(*look)
+    assert changed.code == 1
+    lines = {line.strip().partition(": ")[2] for line in changed.out.splitlines()[1:]}
+    assert lines == {
+        "data[].id: is string, and was number",
+        "data[].gone_since: is gone, and was string",
+        "data[].subject: is new: string",
+    }
+    told = json.loads(place.run(*look, "--json").out)
+    assert [each["breaking"] for each in told[0]["changes"]].count(True) == 2
+    assert place.run(*look, "--update").code == 1
+    assert place.run(*look).code == 0
+
+
+def test_live_checks_make_no_writes_and_say_what_fails(place: Place, connected: Sandbox) -> None:
+    folder = place.folder / "examples"
+    assert place.run("record", "acme", "list_tickets", "--into", str(folder)).code == 0
+    (file,) = folder.rglob("*.json")
+    kept = json.loads(file.read_text())
+    file.with_name("create_ticket.json").write_text(json.dumps({**kept, "tool": "create_ticket"}))
+    file.with_name("get_contact.json").write_text(
+        json.dumps({**kept, "tool": "get_contact", "arguments": {"contact_id": "con_0"}})
+    )
+    ran = place.run("check", "acme", "--live", "--examples", str(folder))
+    assert ran.code == 1
+    assert "only reads are made again" in ran.out
+    assert "not_found" in ran.out
+    assert place.run("check", "acme", "--live", "--examples", str(place.folder)).code == 2

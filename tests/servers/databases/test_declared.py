@@ -34,3 +34,9 @@ def test_a_profile_cannot_declare_a_query_that_writes(tmp_path: Path) -> None:
     profile.write_text("address = 'sqlite:///shop.db'\n[query.wipe]\nhelp = 'x'\nsql = 'DELETE FROM customers'\n")
     with pytest.raises(ConfigurationError):
         open_sql(str(profile))
+
+
+@pytest.mark.parametrize("product", ["mssql", "oracle"])
+def test_databases_that_were_never_run_still_make_a_connector_that_reads(product: str) -> None:
+    connector = open_sql(f"{product}://db.example.com/shop")
+    assert sorted(connector.tools) == ["describe_table", "list_tables", "query"]

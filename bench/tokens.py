@@ -216,6 +216,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"put the tables into docs/{PAGE.name}")
     parser.add_argument("names", nargs="*", metavar="NAME")
     given = parser.parse_args()
+    if given.write and given.names:
+        parser.error("--write is for all of them: the tables are written as a whole")
     print(HEAD)
     lists = [HEAD, *rows(given.names)]
     print(tokens_results.HEAD)

@@ -12,7 +12,8 @@ class DecodeError(ValueError):
 
 
 async def gather(parts: AsyncIterable[bytes], encoding: str, cap: int) -> bytes:
-    """Read a body whole and undo its compression (`gzip`, or none), never holding more than `cap` bytes of it.
+    """Read a body whole and undo its compression (`gzip`, `zstd` where its library is installed, or none), never
+    holding much more than `cap` bytes of it.
 
     Raises `DecodeError` for a body that is larger, for damaged or unfinished compression, and for any other encoding.
     """
@@ -27,12 +28,14 @@ async def gather(parts: AsyncIterable[bytes], encoding: str, cap: int) -> bytes:
     return bytes(whole)
 
 
-def _unzip(encoding: str) -> "_Unzip | None":
+def _unzip(encoding: str) -> "_Unzip | _Unzstd | None":
     match encoding.strip().lower():
         case "" | "identity":
             return None
         case "gzip" | "x-gzip":
             return _Unzip()
+        case "zstd":
+            return _Unzstd()
         case _:
             raise DecodeError("an encoding that was not asked for")
 
@@ -59,6 +62,43 @@ class _Unzip:
         if self._stream.unused_data:  # bytes after the end
             raise DecodeError("damaged compression")
         return found
+
+
+class _Unzstd:
+    """One frame of Zstandard. Its library unpacks all it is given, so it is given little at a time: a block of four
+    bytes can unpack to 128 kB, and a frame says how large a window it wants."""
+
+    _STEP = 64
+    _WINDOW = 8 * 1024 * 1024
+
+    def __init__(self) -> None:
+        try:
+            from zstandard import ZstdDecompressor, ZstdError
+        except ImportError:
+            raise DecodeError("Zstandard, which takes: pip install 'clew[zstd]'") from None
+        self._stream = ZstdDecompressor(max_window_size=self._WINDOW).decompressobj()
+        self._damaged = ZstdError
+        self._begun = False
+
+    @property
+    def unfinished(self) -> bool:
+        """Has it begun without reaching its end?"""
+        return self._begun and not self._stream.eof
+
+    def feed(self, part: bytes, most: int) -> bytes:
+        """What `part` unpacks to; no more of it when that is `most` bytes or above."""
+        self._begun = self._begun or bool(part)
+        found = bytearray()
+        for start in range(0, len(part), self._STEP):
+            try:
+                found += self._stream.decompress(part[start : start + self._STEP])
+            except self._damaged:  # also bytes in a step after the end
+                raise DecodeError("damaged compression") from None
+            if self._stream.unused_data:
+                raise DecodeError("damaged compression")
+            if len(found) >= most:
+                break
+        return bytes(found)
 
 
 def decode(content: bytes, content_type: str) -> Any:

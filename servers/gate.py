@@ -156,6 +156,16 @@ def _quoted(text: str) -> str:
     return re.sub(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]", "", text)
 
 
+def _begins(request: Request) -> bool:
+    """Does this request begin something: a call, or a client's acquaintance with the server?"""
+    if request.method != "POST":
+        return False
+    method = request.headers.get("mcp-method")
+    if method is None:
+        return "mcp-session-id" not in request.headers
+    return method in ("initialize", "server/discover", "tools/call")
+
+
 @dataclass(slots=True)
 class Gate:
     """The ASGI application around one MCP address. Without `vouching` callers are not authenticated."""
@@ -173,8 +183,9 @@ class Gate:
         """Refuse, or let a request in with its caller as the scope's `user`."""
         request = Request(scope, receive)
         refusal = await self.security.validate_request(request)
-        if refusal is None and self.runtime.closing and request.method == "POST":
-            # Nothing was done, so whoever sends it again to another worker does no harm.
+        if refusal is None and self.runtime.closing and _begins(request):
+            # Nothing was done, so whoever sends it again to another worker does no harm. Other requests are let in: a
+            # client whose call has just ended may want the tools' schemas to read its result.
             refusal = Response("This worker is shutting down.\n", 503, _CLOSING)
         if refusal is None and self.vouching is not None and self.resource is not None:
             try:

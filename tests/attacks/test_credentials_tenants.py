@@ -114,6 +114,7 @@ ORDERS: dict[str, list[list[str]]] = {
         ["acme", *A, "--to", "http://127.0.0.1:9/webhooks"],
         ["acme", "--to", "http://127.0.0.1:9/hooks"],
     ],
+    "check": [["acme", "--live"]],
     "record": [["acme", "get_contact", "contact_id=con_000001", "--into", "examples"]],
 }
 

@@ -14,6 +14,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clew.auth.answers import Refusal
@@ -93,9 +94,7 @@ class Remembering:
             # A task of its own: a caller who goes away must not take the answer from those who wait with it.
             asking = asyncio.ensure_future(self._ask(digest, token))
             self._asking[digest] = asking
-            asking.add_done_callback(
-                lambda done: (self._asking.pop(digest, None), done.cancelled() or done.exception())
-            )
+            asking.add_done_callback(partial(self._answered, digest))
         return await asyncio.shield(asking)
 
     async def _ask(self, digest: bytes, token: Secret) -> Accepted:

@@ -160,15 +160,16 @@ def _check_pattern(pattern: str) -> None:
 
 def _keys(event: Event, own: str, number: int | None) -> tuple[str, ...]:
     """What makes it a duplicate. An id that is not signed can be changed by whoever copied the delivery: then the body,
-    with the time it was signed at, counts as well. Where the proof does not cover the body, that would add nothing:
-    whoever copied the delivery has the secret itself, and two empty bodies are not the same event."""
+    with the time it was signed at, counts as well. An empty body that nothing signs says nothing: two of them are not
+    the same event."""
     content = f"body:{event.body_hash}:{event.signed_at or ''}:{'' if number is None else number}"
     if own:
         return (f"event:{own}",)
     if event.delivery_id is None:
         return (content,)
     named = f"id:{event.delivery_id}:{'' if number is None else number}"
-    return (named,) if event.id_is_signed or not event.covers_body else (named, content)
+    tells = bool(event.body) or event.covers_body
+    return (named, content) if tells and not event.id_is_signed else (named,)
 
 
 def _remembered(event: Event) -> float:

@@ -70,7 +70,8 @@ def build_server(runtime: Runtime, view: View | None = None, permits: Permits | 
     ) -> types.CallToolResult | types.InputRequiredResult:
         if params.name not in schemas:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
-        host, origin = McpHost(context, params, answers), origin_of(context)
+        host = McpHost(context, params, answers)
+        origin = origin_of(context, continues=host.earlier)
         name, arguments = params.name, params.arguments or {}
         try:
             if discover and name != discovery.CALL:
@@ -84,9 +85,9 @@ def build_server(runtime: Runtime, view: View | None = None, permits: Permits | 
             run = partial(runtime.call, bound, own, host=host, origin=origin, fit=fit, patience=patience, tenant=tenant)
             result = await _connected(runtime, bound, host, principal_of(context), run)
             return await tasks.answer(context, result, origin.caller)
-        except Suspend:
+        except Suspend as round:
             assert isinstance(host.asked, Asked)
-            return host.asked.result()
+            return host.asked.result(round)
         except CallError as error:
             return fail(error, origin.caller)
         except ClewError as error:

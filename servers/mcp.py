@@ -70,9 +70,8 @@ def build_server(runtime: Runtime, view: View | None = None, permits: Permits | 
     ) -> types.CallToolResult | types.InputRequiredResult:
         if params.name not in schemas:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
-        host = McpHost(context, params, answers)
+        host, name, arguments = McpHost(context, params, answers), params.name, params.arguments or {}
         origin = origin_of(context, continues=host.earlier)
-        name, arguments = params.name, params.arguments or {}
         try:
             if discover and name != discovery.CALL:
                 return succeed(discovery.answer(name, arguments, view.tools), origin.caller)

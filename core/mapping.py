@@ -72,7 +72,8 @@ _EXPECTED = {
 
 
 def _fault(fault: Any) -> str:
-    seen, kind, why = word_for(fault["input"]), fault["type"], quote(fault["msg"])
+    given, kind, why = fault["input"], fault["type"], quote(fault["msg"])
+    seen = "boolean" if given is _BOOLEAN else word_for(given)
     if kind == "missing" or seen == "missing":
         return "is missing"
     return f"is {seen}, not {_EXPECTED[kind]}" if kind in _EXPECTED else f"is {seen}: {why[:1].lower()}{why[1:]}"
@@ -84,6 +85,8 @@ def _reader(kind: Any) -> Reader:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return _model_reader(kind)
     arguments = get_args(kind)
+    if kind in (int, float):
+        return _number
     if get_origin(kind) is Annotated:
         return _reader(arguments[0])
     if get_origin(kind) is list:
@@ -108,6 +111,14 @@ def _each_value(item: Reader, payload: Any) -> Any:
 
 def _unchanged(payload: Any) -> Any:
     return payload
+
+
+_BOOLEAN = object()
+"""Stands for a boolean where a number belongs: pydantic would make it 1 or 0, and nobody would know."""
+
+
+def _number(payload: Any) -> Any:
+    return _BOOLEAN if payload is True or payload is False else payload
 
 
 def _model_reader(model: type[BaseModel]) -> Reader:

@@ -85,8 +85,6 @@ def _reader(kind: Any) -> Reader:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return _model_reader(kind)
     arguments = get_args(kind)
-    if kind in (int, float):
-        return _number
     if get_origin(kind) is Annotated:
         return _reader(arguments[0])
     if get_origin(kind) is list:
@@ -96,7 +94,7 @@ def _reader(kind: Any) -> Reader:
     if get_origin(kind) in {Union, UnionType}:
         models = [each for each in arguments if each is not type(None)]
         return _reader(models[0]) if len(models) == 1 else _unchanged
-    return _unchanged
+    return _number if kind in (int, float) else _unchanged
 
 
 def _each(item: Reader, payload: Any) -> Any:

@@ -215,7 +215,10 @@ def _argument(argument: Argument) -> Any:
     return Annotated[kind, Field(description=argument.help)] if argument.help else kind
 
 
-_PLAIN: Mapping[str, Any] = {"text": str, "integer": int, "number": float, "boolean": bool, "any": Any}
+_PLAIN: Mapping[str, Any] = {
+    "text": str, "integer": int, "number": float, "boolean": bool, "any": Any,
+    "value": str | int | float | bool | dict[str, Any],
+}  # fmt: skip
 
 
 def typed(shape: Shape) -> Any:

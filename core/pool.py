@@ -119,7 +119,25 @@ class SlotTransport(httpx.AsyncBaseTransport):
 
 class Client(httpx.AsyncClient):
     """httpx's client without its cookie jar: tenants share the client, no provider's API needs a cookie, and to look
-    for some costs as much as to read a small answer."""
+    for some costs as much as to read a small answer. What is to be streamed as it comes goes straight to `direct`."""
+
+    def __init__(self, *, direct: httpx.AsyncBaseTransport | None = None, **more: Any) -> None:
+        super().__init__(transport=direct, **more)
+        self.direct = direct
+
+    async def send(self, request: httpx.Request, *, stream: bool = False, **more: Any) -> httpx.Response:
+        """Send a request; without redirects and authentication of httpx's there is only one step to take."""
+        if self.direct is None or self.is_closed or not stream or more != {"follow_redirects": False}:
+            return await super().send(request, stream=stream, **more)
+        response = await self.direct.handle_async_request(request)
+        response.request = request
+        try:
+            for hear in self.event_hooks["response"]:
+                await hear(response)
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
 
     @property
     def cookies(self) -> httpx.Cookies:

@@ -392,5 +392,4 @@ def open_client() -> httpx.AsyncClient:
     if getproxies().keys() & {"http", "https", "all"}:
         hooks = {**hooks, "request": [refuse_certificate]}
         return Client(follow_redirects=False, event_hooks=hooks)
-    transport = CertificateTransport(SlotTransport())
-    return Client(follow_redirects=False, event_hooks=hooks, transport=transport)
+    return Client(follow_redirects=False, event_hooks=hooks, direct=CertificateTransport(SlotTransport()))

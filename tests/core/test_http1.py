@@ -44,7 +44,7 @@ async def serving(talk: Talk, **more: Any) -> AsyncGenerator[tuple[httpx.AsyncCl
     server = Server(talk)
     listener = await asyncio.start_server(server.connected, "127.0.0.1", 0, **more)
     scheme = "https" if more else "http"
-    async with listener, Client(transport=SlotTransport(), trust_env=False) as client:
+    async with listener, Client(direct=SlotTransport(), trust_env=False) as client:
         server.url = f"{scheme}://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
         yield client, server
 
@@ -281,7 +281,7 @@ async def test_nothing_can_be_smuggled_into_a_head(method: str, path: str, heade
 
 
 async def test_only_http_is_spoken() -> None:
-    async with Client(transport=SlotTransport()) as client:
+    async with Client(direct=SlotTransport()) as client:
         with pytest.raises(httpx.UnsupportedProtocol):
             await client.get("ftp://127.0.0.1/")
         for address in ("http://127.0.0.1:99999/", f"http://{'a' * 70}.example/"):

@@ -123,7 +123,7 @@ async def test_an_answer_that_is_dropped_halfway_frees_its_slot_once(serve: Serv
 
 async def test_the_client_keeps_no_cookie_of_anybody(serve: Serve, reply: Any) -> None:
     url, requests = await serve(reply(200, {}, set_cookie="session=of-another-tenant"))
-    async with Client(transport=SlotTransport()) as client:
+    async with Client(direct=SlotTransport()) as client:
         assert (await client.get(url)).headers["set-cookie"]
         await client.get(url)
         assert len(client.cookies) == 0

@@ -35,7 +35,7 @@ def stack(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
     def make() -> httpx.AsyncClient:
         if request.param == "ours":
-            return Client(transport=SlotTransport(), trust_env=False)
+            return Client(direct=SlotTransport(), trust_env=False)
         return httpx.AsyncClient(verify=False, trust_env=False)
 
     monkeypatch.setattr(sys.modules[__name__], "_own", make)

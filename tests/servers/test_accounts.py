@@ -1,7 +1,5 @@
 """The runtime knows whose account it uses: its address, its identity, its scopes."""
 
-# pyright: reportPrivateUsage=false
-
 import asyncio
 import json
 from collections.abc import Generator
@@ -14,6 +12,7 @@ import respx
 from mcp import Client
 
 from clew.auth.facts import Facts
+from clew.core import pool
 from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError, PermissionDeniedError
 from clew.core.secret import Secret
@@ -67,7 +66,8 @@ async def connect(runtime: Runtime, account: str, scopes: tuple[str, ...], **var
 def provider(runtime: Runtime) -> Generator[None]:
     """respx answers instead of the network: it knows httpx's own connections only."""
     with respx.mock:
-        runtime.client._transport = httpx.MockTransport(respx.mock.async_handler)
+        assert isinstance(runtime.client, pool.Client)
+        runtime.client.direct = httpx.MockTransport(respx.mock.async_handler)
         yield
 
 

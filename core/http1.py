@@ -231,9 +231,10 @@ class Http1Connection(asyncio.Protocol):
             self._keep = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header, of the head or of the trailer."""
+        """One header, of the head or of the trailer. Space around a value is no part of it (RFC 9110 §5.5); llhttp
+        leaves what follows."""
         if not self._headed:
-            self._raw.append((name, value))
+            self._raw.append((name, value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is whole; one of 1xx says nothing yet."""

@@ -263,7 +263,7 @@ class Refresher:
         import httpx
 
         from clew.auth.exchange import exchange
-        from clew.core.pool import tls
+        from clew.core.http1 import tls
 
         self._http = self._http or httpx.AsyncClient(verify=tls())
         # Read last: what happens from here on ends before the lease does, or is not begun.

@@ -91,25 +91,38 @@ class Record:
             raise damaged(self.connection, f"its {name} does not open", self.facts.kind) from None
 
 
+@dataclass(slots=True)
+class _Seen:
+    """A row as it was read, what was made of it, and the state of the store in which it was last the same."""
+
+    row: Row
+    record: Record
+    state: int | None = None
+
+
 class Vault:
     """The store of credentials, over any `Database` and any `Keys`. Make one with `open_vault`."""
 
     def __init__(self, database: Database, keys: Keys) -> None:
         self._database = database
         self._data_keys = sealing.DataKeys(database, keys)
-        self._seen: dict[Connection, tuple[Row, Record]] = {}
+        self._seen: dict[Connection, _Seen] = {}
+        self._listed: dict[tuple[str, str | None], tuple[int, tuple[Summary, ...]]] = {}
 
     async def get(self, connection: Connection) -> Record | None:
         """Read one record with its fields still sealed; None when there is none.
 
         Raises `AuthRevokedError` naming the connection when the row is damaged, `WrongKeyError` without the right key.
         """
+        state, seen = self._database.state(), self._seen.get(connection)
+        if seen is not None and state is not None and seen.state == state:
+            return seen.record
         row = await self._database.fetch_one(_READ, *_key(connection))
         if row is None:
             return None
-        seen = self._seen.get(connection)
-        if seen is not None and seen[0] == row:
-            return seen[1]
+        if seen is not None and seen.row == row:
+            seen.state = state
+            return seen.record
         record = await self._record(connection, row)
         if record is None:
             # A rotation may have sealed the row again and removed its old data key since it was read.
@@ -133,7 +146,7 @@ class Vault:
         # The same row is read by every call. What was made of it is still sealed, so it may be remembered.
         if len(self._seen) >= _SEEN:
             self._seen.clear()
-        self._seen[connection] = row, record
+        self._seen[connection] = _Seen(row, record)
         return record
 
     async def put(
@@ -228,16 +241,24 @@ class Vault:
 
     async def list(self, *, tenant: str, connector: str | None = None) -> builtins.list[Summary]:
         """The stored connections of a tenant, by connector and account; needs no key."""
+        state, listed = self._database.state(), self._listed.get((tenant, connector))
+        if listed is not None and state is not None and listed[0] == state:
+            return [*listed[1]]
         rows = await self._database.fetch_all(
             "SELECT connector, account, version, facts, created_at, updated_at FROM vault_connections "
             "WHERE tenant = ? AND connector = COALESCE(?, connector) ORDER BY connector, account",
             tenant,
             connector,
         )
-        return [
+        found = [
             Summary(Connection(tenant, name, account), version, _readable(text), created_at, updated_at)
             for name, account, version, text, created_at, updated_at in rows
         ]
+        if state is not None:
+            if len(self._listed) >= _SEEN:
+                self._listed.clear()
+            self._listed[tenant, connector] = state, tuple(found)
+        return found
 
 
 async def open_vault(database: Database, keys: Keys) -> Vault:

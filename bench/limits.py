@@ -45,7 +45,7 @@ async def overhead() -> None:
 
     provider, url = start_provider(limit=10**9)
     try:
-        async with httpx.AsyncClient(transport=SlotTransport()) as client, Client(transport=SlotTransport()) as ours:
+        async with httpx.AsyncClient(transport=SlotTransport()) as client, Client(direct=SlotTransport()) as ours:
             connector = Connector("stub", url, rate_limits=Limit(amount=1e6, per=1, kind="bucket"))
             wire = Wire(connector, Connection("local", "stub", "work"), None, ours)
             api = Api(wire, Deadline.after(600), Trail(), Effect.READ, SilentHost())

@@ -63,9 +63,10 @@ class Attempt:
 class Origin:
     """Who made a call and as a part of what: the program at the other end, the trace it belongs to, the task's label.
 
-    `principal` is whom an authorization server vouched for, empty where nobody authenticates callers.
-    `trace_id` and `span_id` are those of W3C `traceparent`; `span_id` is the span that the call happens under, and
-    `sampled` says whether the host wants to see it.
+    `principal` is whom an authorization server vouched for, empty where nobody authenticates callers. `continues` is
+    the reference of the round before, where a host comes back with a person's answer. `trace_id` and `span_id` are
+    those of W3C `traceparent`; `span_id` is the span that the call happens under, and `sampled` says whether the host
+    wants to see it.
     """
 
     caller: str = ""
@@ -74,6 +75,7 @@ class Origin:
     span_id: str = ""
     sampled: bool = True
     principal: str = ""
+    continues: str = ""
 
 
 @dataclass(slots=True)
@@ -156,6 +158,7 @@ class Record:
             "answered_after": round(why.seconds, 3),
             "caller": origin.caller,
             "principal": origin.principal,
+            "continues": origin.continues,
             "task": origin.task,
             "trace_id": origin.trace_id,
             "span_id": origin.span_id,

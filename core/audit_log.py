@@ -8,6 +8,7 @@ fails a call.
 import asyncio
 import logging
 import os
+import sys
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -93,17 +94,19 @@ class AuditLog:
             self._left_out = True
         self._came.set()
 
-    async def flush(self) -> bool:
-        """Link all records that have come in; False when the database does not take them now."""
+    async def flush(self, *, all_of_them: bool = True) -> bool:
+        """Link the records that have come in, all until none is left, or those that are there now; False when the
+        database does not take them now."""
         async with self._linking:  # two at once would take the same batch
-            return await self._flush()
+            return await self._flush(sys.maxsize if all_of_them else len(self._waiting))
 
-    async def _flush(self) -> bool:
-        while self._waiting:
-            batch = self._waiting[:_BATCH]
+    async def _flush(self, most: int) -> bool:
+        while self._waiting and most > 0:
+            batch = self._waiting[: min(_BATCH, most)]
             if not await self._linked(batch):
                 return False
             del self._waiting[: len(batch)]
+            most -= len(batch)
         if self._left_out and not await self._catch_up():
             return False
         self._again = self.failing = False
@@ -163,9 +166,14 @@ class AuditLog:
             self._came.clear()
             await asyncio.sleep(GATHER_SECONDS)
             self._say_begun()
-            if not await self.flush():
+            # While calls keep coming, those that end meanwhile are for the next time: a commit for every few would cost
+            # each of them more than all the rest. Only a spool that has grown long is brought to its end.
+            long = self.spool is not None and self.spool.size > _ROTATE_BYTES
+            if not await self.flush(all_of_them=long):
                 self._came.set()
                 await asyncio.sleep(AGAIN_SECONDS)
+            elif self._waiting:
+                self._came.set()
 
     def _say_begun(self) -> None:
         """The reads that are still under way."""

@@ -10,6 +10,10 @@ from clew.core.database import Database, Value
 FINE = ("ok", "asked")
 """Codes of calls that did not fail; `asked` is a question on its way to a person."""
 
+_ROUND = 3600.0
+"""Seconds within which a round begins after the one before: what the host carries between them is good for less."""
+_MOST_ROUNDS = 20
+
 _COLUMNS = "SELECT number, body, hash FROM audit_records"
 
 
@@ -59,6 +63,28 @@ async def find(database: Database, reference: str) -> dict[str, Any] | None:
     """The record of this reference."""
     row = await database.fetch_one(f"{_COLUMNS} WHERE reference = ?", reference)
     return None if row is None else _record(row)
+
+
+async def rounds(database: Database, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records of one story, the first of them first: in the 2026-07-28 era a call that asks a person ends, and the
+    host comes back with the answer. A round that is no longer kept is missing; what came back twice is there twice."""
+    found = [record]
+    while (before := found[0].get("continues")) and len(found) < _MOST_ROUNDS:
+        earlier = await find(database, before)
+        if earlier is None or earlier["number"] >= found[0]["number"]:
+            break
+        found.insert(0, earlier)
+    known = {each["reference"] for each in found}
+    wanted = Filter(found[0]["started"], record["connector"], record["tool"])
+    ends = found[-1]["started"] + _ROUND
+    async for each in after(database, wanted, found[0]["number"]):
+        if each["started"] > ends or len(found) >= _MOST_ROUNDS:
+            break
+        if each.get("continues") in known and each["reference"] not in known:
+            known.add(each["reference"])
+            found.append(each)
+            ends = max(ends, each["started"] + _ROUND)
+    return sorted(found, key=lambda each: each["number"])
 
 
 def _record(row: tuple[Any, ...]) -> dict[str, Any]:

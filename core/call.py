@@ -81,8 +81,13 @@ Stage = Callable[[Call, Proceed], Awaitable[Structured]]
 class Suspend(BaseException):
     """Not an error: the host must answer a question in another round, and the call then starts over.
 
-    Nothing has been changed when it is raised. It is no `Exception`, so no tool can catch it by accident.
+    Nothing has been changed when it is raised. It is no `Exception`, so no tool can catch it by accident. On its way up
+    it is told the `reference` of this round's record, and whether a write has left that is `pending` until a person has
+    confirmed it elsewhere.
     """
+
+    reference: str = ""
+    pending: bool = False
 
 
 class Walk:
@@ -153,8 +158,9 @@ class Walk:
             return {**result, "note": " ".join(call.notes)} if call.notes and "note" not in result else result
         except CallError as error:
             raise self._settled(error, call, record) from error.__cause__
-        except Suspend:
+        except Suspend as suspended:
             record.code, record.outcome = "asked", Outcome.NOT_APPLIED
+            suspended.reference = call.reference
             raise
         except Exception as error:
             log.exception("call %s of %s.%s failed", call.reference, tool.connector, tool.name)
@@ -178,7 +184,11 @@ class Walk:
         except ActionRequiredError as error:
             if call.outside is None:
                 raise
-            result = await call.outside(call, error)
+            try:
+                result = await call.outside(call, error)
+            except Suspend as suspended:
+                suspended.pending = True
+                raise
             call.trail.changed += 1
             return result
 

@@ -136,7 +136,7 @@ class Connector:
     def __repr__(self) -> str:
         return f"Connector({self.name!r}, {len(self.tools)} tools)"
 
-    @property
+    @cached_property
     def schemes(self) -> tuple[Scheme, ...]:
         """The ways to authenticate, the preferred one first; empty when the API needs none."""
         if self.auth is None:

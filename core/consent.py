@@ -141,7 +141,8 @@ class Consent:
                 raise
             return False
         call.asked_for = time.monotonic() - started
-        call.why.answer, call.why.seconds = "agreed" if agreed else "declined", call.asked_for
+        call.why.answer = "agreed" if agreed else "declined"
+        call.why.seconds = max(call.asked_for, getattr(host, "thought", 0.0))  # asked in another round, or in this one
         call.deadline = Deadline.after(max(left, 0.001))
         if not agreed:
             raise DeniedError(f"the person declined {question.tool}; nothing was changed.")

@@ -94,6 +94,11 @@ class Database(Transaction, Protocol):
         """Seconds on a clock that every process using this store shares; its zero means nothing."""
         ...
 
+    def state(self) -> int | None:
+        """A number that is another one after every commit, whichever process made it; None where asking for it would
+        cost as much as reading."""
+        ...
+
     async def close(self) -> None:
         """Release the files or connections. Closing twice is fine."""
         ...
@@ -161,6 +166,12 @@ class SqliteDatabase:
     async def now(self) -> float:
         """The machine's monotonic clock, which all its processes share and nobody can set."""
         return time.monotonic()
+
+    def state(self) -> int | None:
+        """SQLite's own count of what other connections committed: all writes go through another one than reads."""
+        with _explained(self._path):
+            (count,) = self._reader.execute("PRAGMA data_version").fetchone()
+        return int(count)
 
     async def migrate(self, component: str, steps: Sequence[str]) -> None:
         """Run the missing steps in one transaction; costs one read when there are none."""

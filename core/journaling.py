@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from clew.core.api import Api
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, Outcome
+from clew.core.errors import AlreadyDoneError, CallError, Outcome
 from clew.core.holding import Looker
 from clew.core.host import SilentHost
 from clew.core.journal import Journal, State, Wanted, Write
@@ -43,9 +43,24 @@ async def journaled(
             raise
         except BaseException:
             if writing.is_answered:  # by `Answered`, or by a group of tasks that holds it
-                return writing.said()
+                return _answered(call, writing)
             await writing.stopped(trail.outcome())
             raise
+
+
+def _answered(call: "Call", writing: Writing) -> Structured:
+    """What the journal says. A call that comes back from the page on which its person confirmed the write has that end
+    for its own: it was asked for in an earlier round, and a person can be faster than the host."""
+    returns = getattr(call.host, "continues", False)
+    try:
+        result = writing.said()
+    except AlreadyDoneError as error:
+        if error.result is None or not returns:
+            raise
+        result = dict(error.result)
+    if returns and "accepted" not in result:
+        call.trail.changed += 1
+    return result
 
 
 async def _after(error: CallError, writing: Writing, trail: Trail) -> Structured | None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from clew.core.budget_news import adjust, learn, refuse
-from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, begun, slack
+from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, begun
 from clew.core.deadline import Deadline
 from clew.core.errors import ProviderDownError, RateLimitError
 from clew.core.limit_store import Ask, Edit, LimitStore, Mark, MemoryStore, Taken, Wish
@@ -32,8 +32,9 @@ COLD_SECONDS = 0.5
 WARM_SECONDS = 5.0
 """A connection that was used so recently is still open."""
 
-LATE_SECONDS = 0.01
-"""A first request that is answered later than this moves the beginning of what it used."""
+LATE_SECONDS = 0.005
+"""A first request that is answered later than this moves the beginning of what it used: the margin may shrink to this
+before the window ends, so none of it can be counted on."""
 
 _STEP = 0.002
 Tell = Callable[[str], Awaitable[None]]
@@ -149,9 +150,7 @@ class Limiter:
             if ask.terms is CIRCUIT and mark[2] > 0:
                 await self.store.change(ask.key, CIRCUIT, _closed)
             if mark[3] and (room.cold or late > LATE_SECONDS):
-                await self.store.change(
-                    ask.key, ask.terms, _begun(ask.terms, room, mark, self._over(ask, late, declared))
-                )
+                await self.store.change(ask.key, ask.terms, _begun(ask.terms, room, mark, late))
             paid = limit.paid(headers, data) if limit else None
             if paid is not None and paid != ask.cost:
                 await self.store.change(ask.key, ask.terms, _adjusted(ask.terms, paid - ask.cost))
@@ -188,11 +187,6 @@ class Limiter:
         now, levels = await self.store.read(list(keys))
         ends = [level.ends - now for level in levels if level.ends > now and level.left < 1]
         return max(ends, default=None)
-
-    def _over(self, ask: Ask, late: float, declared: Declared) -> float:
-        """By how much a first request was later than the budget's margin covers; a bucket's does not cover it."""
-        covered = 0.0 if ask.terms.kind == "bucket" else slack(ask.terms, self._jitter(declared).margin)
-        return max(late - covered, 0.0)
 
     def _jitter(self, declared: Declared) -> Jitter:
         return self.jitters.setdefault(declared.provider, Jitter())

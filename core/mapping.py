@@ -72,7 +72,8 @@ _EXPECTED = {
 
 
 def _fault(fault: Any) -> str:
-    seen, kind, why = word_for(fault["input"]), fault["type"], quote(fault["msg"])
+    given, kind, why = fault["input"], fault["type"], quote(fault["msg"])
+    seen = "boolean" if given is _BOOLEAN else word_for(given)
     if kind == "missing" or seen == "missing":
         return "is missing"
     return f"is {seen}, not {_EXPECTED[kind]}" if kind in _EXPECTED else f"is {seen}: {why[:1].lower()}{why[1:]}"
@@ -93,7 +94,7 @@ def _reader(kind: Any) -> Reader:
     if get_origin(kind) in {Union, UnionType}:
         models = [each for each in arguments if each is not type(None)]
         return _reader(models[0]) if len(models) == 1 else _unchanged
-    return _unchanged
+    return _number if kind in (int, float) else _unchanged
 
 
 def _each(item: Reader, payload: Any) -> Any:
@@ -108,6 +109,14 @@ def _each_value(item: Reader, payload: Any) -> Any:
 
 def _unchanged(payload: Any) -> Any:
     return payload
+
+
+_BOOLEAN = object()
+"""Stands for a boolean where a number belongs: pydantic would make it 1 or 0, and nobody would know."""
+
+
+def _number(payload: Any) -> Any:
+    return _BOOLEAN if payload is True or payload is False else payload
 
 
 def _model_reader(model: type[BaseModel]) -> Reader:

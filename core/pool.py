@@ -1,56 +1,43 @@
-"""The upstream connections: one transport with one connection for every request in flight, last used first.
+"""The upstream connections: one for every request in flight, last used first.
 
 httpcore's own pool looks through all its connections at every acquire and release, so a request costs more the more are
-in flight; here it costs the same at 1 and at 256. What one connection can do (TLS, keep-alive) stays httpx's.
+in flight; here it costs the same at 1 and at 256.
 """
 
 import asyncio
 import contextlib
-import functools
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
-if TYPE_CHECKING:
-    import ssl
+from clew.core.http1 import Http1Connection, connect, written
 
 Origin = tuple[str, bytes, int | None]
-_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=15.0)
-
-
-@functools.cache
-def tls() -> "ssl.SSLContext":
-    """The one TLS context of a process for servers that ask for no certificate: making one costs 20 ms and more."""
-    return httpx.create_ssl_context()
-
-
-@dataclass(slots=True)
-class _Slot:
-    transport: httpx.AsyncBaseTransport
-    used: float = 0.0
+Turn = asyncio.Future[Http1Connection | None]
 
 
 @dataclass(slots=True)
 class _Lane:
-    """One origin's slots: those that are free, the last used at the end, how many there are, and who waits."""
+    """One origin's connections: those that are free, the last used at the end, how many there may be by now, and who
+    waits. A turn is a connection, or leave to open one."""
 
-    free: deque[_Slot] = field(default_factory=deque[_Slot])
+    free: deque[Http1Connection] = field(default_factory=deque[Http1Connection])
     count: int = 0
-    waiting: deque[asyncio.Future[_Slot]] = field(default_factory=deque["asyncio.Future[_Slot]"])
+    waiting: deque[Turn] = field(default_factory=deque[Turn])
 
 
 class SlotTransport(httpx.AsyncBaseTransport):
-    """A transport with at most `slots` connections to each origin; unused ones are closed after `idle_seconds`.
+    """A transport with at most `slots` connections to each origin; one unused for `idle_seconds` is closed.
 
-    A request that finds all slots taken waits as long as its pool timeout allows, then ends with `httpx.PoolTimeout`.
+    A request that finds all of them taken waits as long as its pool timeout allows, then ends with `httpx.PoolTimeout`.
     """
 
     def __init__(
-        self, *, slots: int = 256, idle_seconds: float = 30.0, clock: Callable[[], float] = time.monotonic
+        self, *, slots: int = 256, idle_seconds: float = 15.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._slots = slots
         self._idle = idle_seconds
@@ -63,34 +50,43 @@ class SlotTransport(httpx.AsyncBaseTransport):
         return sum(lane.count - len(lane.free) for lane in self._lanes.values())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send on a free slot; the slot is free again when the answer has been read or closed."""
+        """Send on a free connection; it is free again when the answer has been read or closed."""
+        head = written(request)
         url = request.url
-        origin = url.scheme, url.raw_host, url.port
-        lane = self._lanes[origin]
-        slot = await self._take(lane, request)
+        lane = self._lanes[url.scheme, url.raw_host, url.port]
+        trace = request.extensions.get("trace")
+        line = await self._take(lane, request)
         try:
-            response = await slot.transport.handle_async_request(request)
+            if line is None or not line.usable or line.used < self._clock() - self._idle:
+                if line is not None:
+                    line.abort()
+                if trace is not None:
+                    await trace("connection.connect_tcp.started", {})
+                line = await connect(request)
+            if trace is not None:
+                await trace("http11.send_request_headers.started", {})
+            return await line.exchange(request, head, lambda: self._give(lane, line))
         except BaseException:
-            await self._give(lane, slot)
+            if line is not None:
+                line.abort()
+            self._give(lane, None)
             raise
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _Answer(response.stream, lambda: self._give(lane, slot))
-        return response
 
     async def aclose(self) -> None:
         """Close every connection."""
         for lane in self._lanes.values():
-            while lane.free:
-                await lane.free.pop().transport.aclose()
+            for line in lane.free:
+                line.abort()
         self._lanes.clear()
+        await asyncio.sleep(0)  # the loop closes their sockets
 
-    async def _take(self, lane: _Lane, request: httpx.Request) -> _Slot:
+    async def _take(self, lane: _Lane, request: httpx.Request) -> Http1Connection | None:
         if lane.free:
             return lane.free.pop()
         if lane.count < self._slots:
             lane.count += 1
-            return _Slot(self._connection(request.url.scheme))
-        turn: asyncio.Future[_Slot] = asyncio.get_running_loop().create_future()
+            return None
+        turn: Turn = asyncio.get_running_loop().create_future()
         lane.waiting.append(turn)
         timeout = request.extensions.get("timeout", {}).get("pool")
         try:
@@ -98,33 +94,50 @@ class SlotTransport(httpx.AsyncBaseTransport):
                 return await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                await self._give(lane, turn.result())
+                self._give(lane, turn.result())
             with contextlib.suppress(ValueError):
                 lane.waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 raise httpx.PoolTimeout("all connections are busy", request=request) from error
             raise
 
-    async def _give(self, lane: _Lane, slot: _Slot) -> None:
+    def _give(self, lane: _Lane, line: Http1Connection | None) -> None:
         while lane.waiting:
             turn = lane.waiting.popleft()
             if not turn.done():
-                turn.set_result(slot)
+                turn.set_result(line)
                 return
-        slot.used = self._clock()
-        lane.free.append(slot)
-        while lane.free[0].used < slot.used - self._idle:
+        if line is None or not line.alive:
             lane.count -= 1
-            await lane.free.popleft().transport.aclose()
-
-    @staticmethod
-    def _connection(scheme: str) -> httpx.AsyncBaseTransport:
-        return httpx.AsyncHTTPTransport(verify=tls() if scheme == "https" else False, limits=_ONE)
+            return
+        line.used = self._clock()
+        lane.free.append(line)
+        while lane.free[0].used < line.used - self._idle:
+            lane.count -= 1
+            lane.free.popleft().abort()
 
 
 class Client(httpx.AsyncClient):
     """httpx's client without its cookie jar: tenants share the client, no provider's API needs a cookie, and to look
-    for some costs as much as to read a small answer."""
+    for some costs as much as to read a small answer. What is to be streamed as it comes goes straight to `direct`."""
+
+    def __init__(self, *, direct: httpx.AsyncBaseTransport | None = None, **more: Any) -> None:
+        super().__init__(transport=direct, **more)
+        self.direct = direct
+
+    async def send(self, request: httpx.Request, *, stream: bool = False, **more: Any) -> httpx.Response:
+        """Send a request; without redirects and authentication of httpx's there is only one step to take."""
+        if self.direct is None or self.is_closed or not stream or more != {"follow_redirects": False}:
+            return await super().send(request, stream=stream, **more)
+        response = await self.direct.handle_async_request(request)
+        response.request = request
+        try:
+            for hear in self.event_hooks["response"]:
+                await hear(response)
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
 
     @property
     def cookies(self) -> httpx.Cookies:
@@ -142,24 +155,3 @@ class _NoCookies(httpx.Cookies):
 
 
 _NONE = _NoCookies()
-
-
-class _Answer(httpx.AsyncByteStream):
-    """A body that frees its slot when it is closed."""
-
-    def __init__(self, stream: httpx.AsyncByteStream, free: Callable[[], Awaitable[None]]) -> None:
-        self._stream = stream
-        self._free: Callable[[], Awaitable[None]] | None = free
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._stream:
-            yield part
-
-    async def aclose(self) -> None:
-        """Close the body; only then is the connection free."""
-        free, self._free = self._free, None
-        try:
-            await self._stream.aclose()
-        finally:
-            if free is not None:
-                await free()

@@ -94,6 +94,10 @@ class PostgresDatabase:
         await self._reads.close()
         await self._writes.close()
 
+    def state(self) -> int | None:
+        """Not known without a round trip."""
+        return None
+
     async def now(self) -> float:
         """The server's clock, the one that all machines share."""
         row = await self.fetch_one("SELECT extract(epoch FROM clock_timestamp())::float8")

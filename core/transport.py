@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -93,8 +93,8 @@ async def _body(answer: httpx.Response, headers: Headers, method: str, cap: int)
         raise DecodeError(f"more than {cap} bytes")
     if answer.is_stream_consumed:  # by a transport that delivers answers whole and unpacked
         return await gather(_once(answer.content), "", cap)
-    parts: AsyncIterable[bytes] = answer.aiter_raw()
-    return await gather(parts, headers.get("content-encoding", ""), cap)
+    assert isinstance(answer.stream, httpx.AsyncByteStream)
+    return await gather(answer.stream, headers.get("content-encoding", ""), cap)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:
@@ -103,12 +103,14 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
 
 def _followed(answer: httpx.Response, request: httpx.Request, provider: str) -> httpx.Request:
     """The same request to the place a redirect names. Only the same origin: credentials go nowhere else."""
-    target = answer.next_request
-    same = target is not None and (target.url.scheme, target.url.netloc) == (request.url.scheme, request.url.netloc)
-    if target is None or not same:
+    try:
+        target = request.url.join(answer.headers["location"])
+    except httpx.InvalidURL as error:
+        raise ContractChangedError(f"{provider} redirects to an address that is none.") from error
+    if (target.scheme, target.netloc) != (request.url.scheme, request.url.netloc):
         raise ContractChangedError(f"{provider} redirects to another host; it was not followed.")
     return httpx.Request(
-        request.method, target.url, headers=request.headers, content=request.content, extensions=request.extensions
+        request.method, target, headers=request.headers, content=request.content, extensions=request.extensions
     )
 
 

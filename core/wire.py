@@ -284,12 +284,15 @@ class Wire:
             await self._lend(exchange, self.authorizer)
             return
         request = exchange.request
-        headers, query = request.headers.copy(), request.url.params
+        headers, url = set(request.headers.raw), request.url
         exchange.generation = await self.authorizer.apply(request)
-        added = {name: value for name, value in request.url.params.items() if query.get(name) != value}
-        self.secret_parameters.update(added)
-        values = [value for name, value in request.headers.items() if headers.get(name) != value]
-        exchange.secrets = tuple(Secret(part) for part in _parts([*values, *added.values()]))
+        values = [value.decode("latin-1") for name, value in request.headers.raw if (name, value) not in headers]
+        if request.url is not url:
+            query = url.params
+            added = {name: value for name, value in request.url.params.items() if query.get(name) != value}
+            self.secret_parameters.update(added)
+            values += added.values()
+        exchange.secrets = tuple(Secret(part) for part in _parts(values))
 
     async def _lend(self, exchange: Exchange, authorizer: Authorizer) -> None:
         if not isinstance(authorizer, Lender):

@@ -9,6 +9,7 @@ request to the client on the call's own stream.
 import hashlib
 import json
 import secrets
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +32,13 @@ class Asked:
     """A question on its way to the host."""
 
     params: types.ElicitRequestFormParams | types.ElicitRequestURLParams
-    state: str
+    state: dict[str, Any]
 
-    def result(self) -> types.InputRequiredResult:
-        """The result that carries it."""
+    def result(self, round: Suspend) -> types.InputRequiredResult:
+        """The result that carries it, and what the next round has to know of this one."""
+        state = {**self.state, "call": round.reference, "pending": round.pending}
         return types.InputRequiredResult(
-            input_requests={_KEY: types.ElicitRequest(params=self.params)}, request_state=self.state
+            input_requests={_KEY: types.ElicitRequest(params=self.params)}, request_state=json.dumps(state)
         )
 
 
@@ -107,15 +109,30 @@ class McpHost:
 
     @property
     def continues(self) -> bool:
-        """Does this call come back from a link of ours? The boundary has checked the seal. An approval does not count:
-        it is good for one call, and a replay is told so."""
-        return _state(self._params.request_state).get("link") is True
+        """Does this call come back from the page on which a person confirms its write? The boundary has checked the
+        seal. An approval does not count: it is good for one call, and a replay is told so."""
+        return self._earlier.get("pending") is True
+
+    @property
+    def earlier(self) -> str:
+        """The reference of the round that this one answers; empty in the first."""
+        return str(self._earlier.get("call", ""))
+
+    @property
+    def thought(self) -> float:
+        """Seconds that the person took for the answer that this round brings: of the wall clock, for another process
+        may have asked."""
+        return max(0.0, time.time() - float(self._earlier.get("at", time.time())))
+
+    @property
+    def _earlier(self) -> dict[str, Any]:
+        return _state(self._params.request_state)
 
     @property
     def refused(self) -> bool:
         """Does the call come back with a no? It stays one, even if the policy would not ask (any more). A link that
         was not opened is no answer about the call."""
-        if self.continues:
+        if self._earlier.get("link") is True:
             return False
         answer = (self._params.input_responses or {}).get(_KEY)
         return isinstance(answer, types.ElicitResult) and answer.action == "decline"
@@ -151,8 +168,8 @@ class McpHost:
             await self._use(str(state.get("nonce")))
             return answer
         is_link = isinstance(params, types.ElicitRequestURLParams)
-        fresh = {"question": digest, "nonce": secrets.token_hex(16), "link": is_link}
-        self.asked = Asked(params, json.dumps(fresh))
+        fresh = {"question": digest, "nonce": secrets.token_hex(16), "link": is_link, "at": time.time()}
+        self.asked = Asked(params, fresh)
         raise Suspend
 
     async def _use(self, nonce: str) -> None:

@@ -16,7 +16,7 @@ from clew.auth.clients import login_client
 from clew.auth.connections import granted
 from clew.auth.schemes import ApiKey, AwsKeys, Basic, Bearer, OAuth1, OAuth2, Typed
 from clew.auth.vault import Summary
-from clew.core.call import Structured
+from clew.core.call import Structured, Suspend
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector
 from clew.core.database import Database
@@ -140,7 +140,11 @@ class Connecting:
                 raise
             title = bound.connector.title or bound.connector.name
             url = f"{self.url}{BASE}?link={link.id}"
-            opened = await host.visit(url, f"Connect your {title} account, so that {host.program} can use it.")
+            try:
+                opened = await host.visit(url, f"Connect your {title} account, so that {host.program} can use it.")
+            except Suspend as suspended:
+                suspended.reference = error.reference or ""
+                raise
             if not opened or not await self._came(link, host):
                 raise _told(error, url) from None
         try:

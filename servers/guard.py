@@ -10,7 +10,7 @@ import contextlib
 from typing import Any, Literal
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 10.0
 """Seconds for the whole head of a request, also of the next one on a kept connection."""
@@ -23,13 +23,15 @@ _KEPT_FILES = 256
 """Open files that are not for connections: the databases, requests to providers."""
 
 
-class GuardedProtocol(H11Protocol):
-    """uvicorn's protocol with a time limit for the head of a request, and a most for those that are not whole."""
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with limits for the head of a request, in time and size, and a most for those that are not
+    whole."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._deadline: asyncio.TimerHandle | None = None
         self._last_cycle: object = None
+        self._fed = self._size = 0
         state: dict[str, Any] = self.app_state
         self._waiting: dict[GuardedProtocol, None] = state.setdefault("clew.waiting", {})
 
@@ -45,14 +47,37 @@ class GuardedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Wait no more when the head is whole."""
+        self._fed += len(data)
         super().data_received(data)
         self._look()
+        if self._deadline is not None and self._fed > HEAD_BYTES:
+            self._too_much()
+
+    def on_message_begin(self) -> None:
+        """Begin to measure a head."""
+        self._size = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Measure it."""
+        self._measure(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Measure it."""
+        self._measure(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _measure(self, size: int) -> None:
+        self._size += size
+        if self._size > HEAD_BYTES:
+            raise ValueError("the head of the request is too large")  # the parser ends here, with 400
 
     def on_response_complete(self) -> None:
-        """Wait for the next head, which may be there already."""
-        self._wait()
+        """Wait for the next head, unless the next request is there already."""
+        if not self.pipeline:
+            self._wait()
         super().on_response_complete()
-        self._look()
 
     def _look(self) -> None:
         if self.cycle is not self._last_cycle:
@@ -61,6 +86,7 @@ class GuardedProtocol(H11Protocol):
 
     def _wait(self) -> None:
         self._wait_no_more()
+        self._fed = 0
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_slow)
         self._waiting[self] = None
         if len(self._waiting) > most_waiting():
@@ -71,6 +97,10 @@ class GuardedProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _too_much(self) -> None:
+        self._wait_no_more()
+        self.send_400_response("The head of the request is too large.")
 
     def _too_slow(self) -> None:
         self._wait_no_more()
@@ -110,6 +140,5 @@ def configure(app: Any, *, lifespan: Literal["on", "off"] = "on") -> uvicorn.Con
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_graceful_shutdown=5,
     )

@@ -70,8 +70,8 @@ def build_server(runtime: Runtime, view: View | None = None, permits: Permits | 
     ) -> types.CallToolResult | types.InputRequiredResult:
         if params.name not in schemas:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
-        host, origin = McpHost(context, params, answers), origin_of(context)
-        name, arguments = params.name, params.arguments or {}
+        host, name, arguments = McpHost(context, params, answers), params.name, params.arguments or {}
+        origin = origin_of(context, continues=host.earlier)
         try:
             if discover and name != discovery.CALL:
                 return succeed(discovery.answer(name, arguments, view.tools), origin.caller)
@@ -84,9 +84,9 @@ def build_server(runtime: Runtime, view: View | None = None, permits: Permits | 
             run = partial(runtime.call, bound, own, host=host, origin=origin, fit=fit, patience=patience, tenant=tenant)
             result = await _connected(runtime, bound, host, principal_of(context), run)
             return await tasks.answer(context, result, origin.caller)
-        except Suspend:
+        except Suspend as round:
             assert isinstance(host.asked, Asked)
-            return host.asked.result()
+            return host.asked.result(round)
         except CallError as error:
             return fail(error, origin.caller)
         except ClewError as error:

@@ -17,9 +17,9 @@ TASK = "clew/task"
 _LABEL = re.compile(r"[A-Za-z0-9_.:#/-]{1,64}")
 
 
-def origin_of(context: ServerRequestContext[Any, Any]) -> Origin:
+def origin_of(context: ServerRequestContext[Any, Any], *, continues: str = "") -> Origin:
     """The origin of a request. The SDK has opened a span for it, below the `traceparent` of its `_meta`; where no
-    OpenTelemetry is configured that span is the host's own."""
+    OpenTelemetry is configured that span is the host's own. `continues` is the reference of the round before."""
     parameters = context.session.client_params
     client = parameters.client_info if parameters else None
     span = get_current_span().get_span_context()
@@ -33,6 +33,7 @@ def origin_of(context: ServerRequestContext[Any, Any]) -> Origin:
         trace_id=f"{span.trace_id:032x}" if span.is_valid else "",
         span_id=f"{span.span_id:016x}" if span.is_valid else "",
         sampled=span.trace_flags.sampled,
+        continues=continues,
     )
 
 

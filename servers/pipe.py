@@ -36,15 +36,25 @@ class Pipe:
         self._room.release()
         return line
 
-    def writes_at_once(self, data: bytes) -> bool:
-        """Write without ever blocking; False when that cannot be promised."""
-        if len(data) > _ATOMIC or os.name != "posix":
-            return False
-        with self._writing:
-            if not select.select([], [self._out], [], 0)[1]:
-                return False
+    def begin(self, data: bytes) -> bytes:
+        """Write as much as goes without ever blocking; what is left is for `finish`, and nobody else writes before."""
+        self._writing.acquire()
+        try:
+            while data and os.name == "posix" and select.select([], [self._out], [], 0)[1]:
+                data = data[os.write(self._out, data[:_ATOMIC]) :]
+        except BaseException:
+            self._writing.release()
+            raise
+        if not data:
+            self._writing.release()
+        return data
+
+    def finish(self, data: bytes) -> None:
+        """Write what `begin` left; may block while the host does not read."""
+        try:
             self._all(data)
-        return True
+        finally:
+            self._writing.release()
 
     def write(self, data: bytes) -> None:
         """Write all of it; may block while the host does not read."""

@@ -33,7 +33,7 @@ from clew.core.consent import Consent, ask_about
 from clew.core.deadline import Deadline
 from clew.core.drift import Drift
 from clew.core.drift_log import open_drift
-from clew.core.errors import ActionRequiredError, AlreadyDoneError, TransientError
+from clew.core.errors import ActionRequiredError, TransientError
 from clew.core.host import Host, Question, SilentHost
 from clew.core.inbox import Inbox
 from clew.core.joining import Joining
@@ -211,11 +211,6 @@ class Runtime:
             if "accepted" in result:
                 await self.waiting.accepted(call)
             return result
-        except AlreadyDoneError as error:
-            # The person was faster than the host: the call that comes back with the answer finds its own write done.
-            if error.result is None or not getattr(call.host, "continues", False):
-                raise
-            return dict(error.result)
         except ActionRequiredError as error:
             if not outlives:
                 raise
@@ -397,5 +392,4 @@ def open_client() -> httpx.AsyncClient:
     if getproxies().keys() & {"http", "https", "all"}:
         hooks = {**hooks, "request": [refuse_certificate]}
         return Client(follow_redirects=False, event_hooks=hooks)
-    transport = CertificateTransport(SlotTransport())
-    return Client(follow_redirects=False, event_hooks=hooks, transport=transport)
+    return Client(follow_redirects=False, event_hooks=hooks, direct=CertificateTransport(SlotTransport()))

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
 import anyio.to_thread
 from mcp.server.stdio import stdio_server
 
@@ -91,8 +92,9 @@ class Wire:
             return
         data = text.encode()
         try:
-            if not self._pipe.writes_at_once(data):
-                await anyio.to_thread.run_sync(self._pipe.write, data)
+            if left := self._pipe.begin(data):
+                with anyio.CancelScope(shield=True):  # half a frame would be the end of all others
+                    await anyio.to_thread.run_sync(self._pipe.finish, left)
         except OSError:
             return  # the host is gone; the end of its own stream says so
 

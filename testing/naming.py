@@ -35,7 +35,7 @@ async def names_and_texts(subject: Subject) -> Seen:
         if not SHORTEST_TEXT <= len(text) <= LONGEST_TEXT:
             fix = f"Say what it does in {SHORTEST_TEXT} to {LONGEST_TEXT} characters."
             seen.findings.append(Finding(f"{tool.name}: its text has {len(text)} characters.", fix, where))
-        elif text[-1] not in ".!?)`":
+        elif text[-1] not in ".!?)`…":
             seen.findings.append(
                 Finding(f"{tool.name}: its text is no whole sentence.", "End it with a period.", where)
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 from clew.core.audit_chain import RETENTION, verify
 from clew.core.audit_log import read_anchor
-from clew.core.audit_reading import FINE, Filter, after, find, last
+from clew.core.audit_reading import FINE, Filter, after, find, last, rounds
 from clew.core.database import Database
 from clew.core.errors import ConfigurationError
 from clew.servers.cli.moments import clock, since
@@ -74,15 +74,16 @@ def show_record(arguments: Namespace) -> int:
 async def _show(settings: Settings, arguments: Namespace) -> int:
     async with read_audit(settings) as database:
         record = await find(database, arguments.reference.strip()) if database else None
+        story = await rounds(database, record) if database and record else []
     if record is None:
         raise ConfigurationError(
             f"no record has the reference {arguments.reference[:40]!r}. 'clew audit' lists the latest; records may "
             "have been removed after the time that audit_keep sets, or be in another home or database."
         )
     if arguments.json:
-        emit_json(record)
+        emit_json({**record, "rounds": [each["reference"] for each in story]} if len(story) > 1 else record)
     else:
-        emit(*tell(record))
+        emit(*tell(story))
     return 0
 
 

@@ -66,8 +66,7 @@ def new(arguments: Namespace) -> int:
     if not found.schemes:
         talk("Note: no way to authenticate is declared; add auth=Bearer() or the like if the API wants one.")
     if found.left_out:
-        reasons = Counter(found.left_out.values()).most_common(5)
-        talk(f"No tools: {'; '.join(f'{count} because {why}' for why, count in reasons)}.")
+        talk(f"No tools: {found.why_left_out()}.")
     talk(f"Wrote {target}. It is yours: read it, then try: clew show ./{target}")
     return 0
 

@@ -1,7 +1,7 @@
 """The story of one call in plain words, from its record."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clew.core.audit_chain import RETENTION
@@ -12,7 +12,7 @@ from clew.servers.cli.output import duration
 
 _ENDINGS: Mapping[str, str] = {
     "ok": "It succeeded.",
-    "asked": "A person was asked; the answer comes with another call.",
+    "asked": "A person was asked; the answer comes with the next round.",
     "cancelled": "Whoever called gave up before it had ended.",
     CRASHED: "The process ended before the call did.",
     Code.INVALID_INPUT: "The arguments were wrong.",
@@ -46,14 +46,31 @@ _STAGES = {
 }
 
 
-def tell(record: Mapping[str, Any]) -> list[str]:
-    """The lines of the story."""
+def tell(rounds: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The lines of the story. A call that asked a person and came back with the answer has a record for each round."""
+    first, last = rounds[0], rounds[-1]
+    if len(rounds) == 1 and not first.get("continues"):
+        return _alone(first)
+    lines = [*opening(first), f"It took {len(rounds)} rounds: the host carried a question to a person and came back."]
+    if len(rounds) == 1 or first.get("continues"):
+        lines[-1] = "The host came back with a person's answer. The round before is no longer kept."
+    for number, record in enumerate(rounds, 1):
+        lines += ["", f"Round {number}, {clock(record['started'])}, reference {record['reference']}:"]
+        lines += [*_timeline(record), *ending(record), *facts(record)]
+    return [*lines, *_unanswered(last)]
+
+
+def _alone(record: Mapping[str, Any]) -> list[str]:
     if record["connector"] == "clew" and record["tool"] == RETENTION:
         return [
             f"On {clock(record['started'])} {record.get('removed', 0)} old records were removed, as audit_keep says."
         ]
     lines = [*opening(record), "", *_timeline(record), "", *ending(record), ""]
-    return [*lines, *facts(record)]
+    return [*lines, *facts(record), *_unanswered(record)]
+
+
+def _unanswered(record: Mapping[str, Any]) -> list[str]:
+    return ["", "Nobody has come back with the answer so far."] if record["code"] == "asked" else []
 
 
 def opening(record: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from clew.core.audit_log import take_in
-from clew.core.audit_reading import Filter, after, find, last
+from clew.core.audit_reading import Filter, after, find, last, rounds
 from clew.core.errors import ConfigurationError, NotFoundError
 from clew.servers.cli import story
 from clew.servers.cli.audit_commands import BY
@@ -53,7 +53,7 @@ async def call(request: Request) -> Response:
     whole = max([record.get("seconds", 0.0), *(at + took for at, took, _ in steps), 0.001])
     return view.page(
         request, "call.html", record=record, steps=steps, whole=whole, opening=story.opening(record),
-        ending=story.ending(record), facts=story.facts(record),
+        ending=story.ending(record), facts=story.facts(record), rounds=await rounds(desk.store.database, record),
     )  # fmt: skip
 
 

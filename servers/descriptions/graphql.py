@@ -19,7 +19,7 @@ from clew.core.pages import GraphQLPages
 from clew.servers.descriptions import names, security
 from clew.servers.descriptions.documents import Node, objects, texts
 from clew.servers.descriptions.plans import Argument, Described, Offer, Plan
-from clew.servers.descriptions.shapes import ANY, Field, Shape
+from clew.servers.descriptions.shapes import ANY, VALUE, Field, Shape
 from clew.servers.descriptions.sources import Source, check_address, content_of
 
 OPTIONS = ("name", "auth", "url")
@@ -154,14 +154,13 @@ class _Schema:
                 left_out[f"{operation} {wire}"] = "no query with the same arguments shows what it would hit"
                 return
             effect, preview = Effect.DESTRUCTIVE, shown.name
-        doc = names.sentence(field.get("description")) or name.replace("_", " ").capitalize()
         found[name] = Offer(
             name=name,
             operation=wire,
             method=operation,
             path=wire,
             effect=effect,
-            doc=doc if doc.endswith((".", "…", "?", "!")) else f"{doc}.",
+            doc=names.saying(field.get("description"), name.replace("_", " ").capitalize()),
             toolset="",
             plan=plan,
             preview=preview,
@@ -281,7 +280,7 @@ class _Schema:
                 Shape("choice", values=values, name=names.class_name(kind.name)) if len(values) <= 20 else Shape("text")
             )
         if kind.kind != "INPUT_OBJECT":
-            return _SCALARS.get(kind.name, ANY)
+            return _SCALARS.get(kind.name, VALUE)
         if depth >= _DEEPEST:
             return Shape("map")
         fields: list[Field] = []

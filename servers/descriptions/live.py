@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from clew.core.api import Api
 from clew.core.connector import Connector, Effect, Tool
-from clew.core.errors import Outcome
+from clew.core.errors import ConfigurationError, Outcome, quote
 from clew.core.mapping import From
 from clew.core.pages import GraphQLPages, Page
 from clew.core.registry import discover
@@ -66,7 +66,9 @@ def _opened_soap(text: str, changed: float) -> Connector:
 
 def connector_of(found: Described) -> Connector:
     """A connector with all that is offered. An installed connector's name is not given away: its credentials and its
-    settings go by that name."""
+    settings go by that name. Raises `ConfigurationError` where no operation can be a tool, with the reasons."""
+    if found.left_out and not found.offers:
+        raise ConfigurationError(f"nothing of {quote(found.title, 80)} can be a tool: {found.why_left_out()}.")
     name = f"{found.name[:36]}_api" if found.name in discover() else found.name
     made = Connector(
         name,
@@ -213,7 +215,10 @@ def _argument(argument: Argument) -> Any:
     return Annotated[kind, Field(description=argument.help)] if argument.help else kind
 
 
-_PLAIN: Mapping[str, Any] = {"text": str, "integer": int, "number": float, "boolean": bool, "any": Any}
+_PLAIN: Mapping[str, Any] = {
+    "text": str, "integer": int, "number": float, "boolean": bool, "any": Any,
+    "value": str | int | float | bool | dict[str, Any],
+}  # fmt: skip
 
 
 def typed(shape: Shape) -> Any:

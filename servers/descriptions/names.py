@@ -206,6 +206,13 @@ def sentence(text: object, most: int = 100) -> str:
     return first if len(first) <= most else first[:most].rpartition(" ")[0] + " …"
 
 
+def saying(*texts: object, least: int = 12) -> str:
+    """What a tool does, in a sentence: the first of the texts that says enough, else the last, with more to it."""
+    said = [found for each in texts if (found := sentence(each))]
+    first = next((each for each in said if len(each) >= least - 1), f"{said[-1]} of this API")
+    return first if first.endswith((".", "…", "?", "!")) else f"{first}."
+
+
 def note(text: object, name: str) -> str:
     """What a parameter's description adds to its name, when that is short."""
     said = sentence(text, 200)

@@ -219,6 +219,7 @@ def _needs_more(shapes: Shapes, entry: Entry) -> bool:
 
 
 def _doc(entry: Entry) -> str:
-    said = names.sentence(entry.operation.get("summary")) or names.sentence(entry.operation.get("description"))
-    said = said or entry.name.replace("_", " ").capitalize()
-    return said if said.endswith((".", "…", "?", "!")) else f"{said}."
+    operation = entry.operation
+    return names.saying(
+        operation.get("summary"), operation.get("description"), entry.name.replace("_", " ").capitalize()
+    )

@@ -169,7 +169,7 @@ def _body_arguments(shapes: Shapes, operation: Node, noun: str, taken: set[str])
         shape = shapes.sent(schema, noun)
         if form:
             raise UnsupportedError("its form has no fields")
-        empty = shape.kind in ("any", "map") and not required
+        empty = shape.kind in ("value", "map") and not required
         return ([] if empty else [Argument(parameter_name("body", taken), "", "whole", shape, required)]), form
     arguments: list[Argument] = []
     for wire, raw, needed in shapes.sent_properties(flat, MOST_BODY):

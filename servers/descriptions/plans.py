@@ -1,7 +1,9 @@
 """One tool as data, and the connector around it: what `live` serves and what `writing` writes."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from clew.core.connector import Effect
@@ -101,6 +103,11 @@ class Described:
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
     notes: tuple[str, ...] = ()
 
+    def why_left_out(self) -> str:
+        """The five commonest reasons, with how many operations each keeps out; empty where none is left out."""
+        reasons = Counter(self.left_out.values()).most_common(5)
+        return "; ".join(f"{count} because {why}" for why, count in reasons)
+
     def chosen(self, tools: Sequence[str] = (), toolsets: Sequence[str] = ()) -> list[Offer]:
         """The offers of these names, operation ids, or `METHOD /path`s, those of these toolsets, and the previews they
         need; without any name all. Raises `ConfigurationError` for a name that nothing has."""
@@ -111,9 +118,8 @@ class Described:
             found = [each for each in self.offers.values() if name in _names(each)]
             if not found:
                 why = next((why for left, why in self.left_out.items() if f" {left} ".find(f" {name} ") >= 0), "")
-                raise ConfigurationError(
-                    f"there is no operation {name[:80]!r}{f': it is left out, {why}' if why else ''}."
-                )
+                said = f": it is left out, {why}" if why else _near(name, self.offers)
+                raise ConfigurationError(f"there is no operation {name[:80]!r}{said}.")
             wanted |= {each.name: each for each in found}
         for toolset in toolsets:
             among = {each.name: each for each in self.offers.values() if each.toolset == snake(toolset)}
@@ -123,6 +129,12 @@ class Described:
             wanted |= among
         wanted |= {each.preview: self.offers[each.preview] for each in list(wanted.values()) if each.preview}
         return [each for each in self.offers.values() if each.name in wanted]
+
+
+def _near(name: str, offers: Mapping[str, Offer]) -> str:
+    """The tools that may have been meant, for an error. Nobody knows the names of a thousand operations by heart."""
+    found = get_close_matches(name[:80].lower(), list(offers), n=3, cutoff=0.6)
+    return f"; the nearest: {', '.join(found)}" if found else ""
 
 
 def _names(offer: Offer) -> tuple[str, ...]:

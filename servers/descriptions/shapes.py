@@ -5,6 +5,7 @@ deprecated fields, at most `MOST` fields and `MOST_NESTED` in a nested object. A
 first optional ones. What is left out is left out for good; whoever needs more owns the module and adds a line.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -15,18 +16,22 @@ from clew.servers.descriptions.names import class_name, field_name, field_path, 
 
 MOST, MOST_NESTED, MOST_INPUT = 20, 8, 12
 """Fields of a result, of an object inside a result, and optional ones of what is sent."""
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""Names of fields that every model provider takes."""
 _CHOICES, _CHOICE_LENGTH = 20, 60
 _DEEPEST = 2
 _INSIDE = 20
 
-Kind = Literal["text", "integer", "number", "boolean", "any", "choice", "list", "map", "model", "typed"]
+Kind = Literal["text", "integer", "number", "boolean", "any", "value", "choice", "list", "map", "model", "typed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A type: a plain one, a choice of `values`, a list of `item`, or an object with `fields`.
 
-    A `model` is what comes back, a `typed` one what is sent. `nullable` says that null may stand in its place.
+    A `model` is what comes back, a `typed` one what is sent. `nullable` says that null may stand in its place. Of a
+    type that nobody says are `any`, which comes back, and `value`, which is sent: a text, a number, a boolean or an
+    object, for hosts refuse arguments of no type.
     """
 
     kind: Kind
@@ -48,7 +53,9 @@ class Field:
     help: str = ""
 
 
-ANY = Shape("any")
+ANY, VALUE = Shape("any"), Shape("value")
+_PREFERRED = ("object", "array", "string", "number", "integer", "boolean", "")
+"""Which of several types an argument has: the one that can say most. Without any, its own choices are looked at."""
 _PLAIN: Mapping[str, Kind] = {"string": "text", "integer": "integer", "number": "number", "boolean": "boolean"}
 _HANDLES = ("login", "name", "displayName", "display_name", "title", "key", "slug", "email", "id")
 _NOISE = frozenset(
@@ -63,7 +70,7 @@ class Shapes:
         self.document = document
         self._flat: dict[str, Node] = {}
 
-    def sent(self, schema: Any, name: str, depth: int = 0, lists: int = 0) -> Shape:
+    def sent(self, schema: Any, name: str, depth: int = 0, lists: int = 0, inside: int = 0) -> Shape:
         """What an argument may be. Raises `UnsupportedError` for files."""
         flat = self.flat(schema)
         kind = _type_of(flat)
@@ -72,15 +79,26 @@ class Shapes:
         choices = _choices(flat)
         if choices:
             return Shape("choice", values=choices, name=class_name(name))
+        if not kind:
+            chosen = self._one_of(schema, inside)
+            return self.sent(chosen, name, depth, lists, inside + 1) if chosen else VALUE
         if kind == "array":
-            return Shape("list", self.sent(flat.get("items"), name, depth, lists + 1) if lists < _DEEPEST else ANY)
+            return Shape("list", self.sent(flat.get("items"), name, depth, lists + 1) if lists < _DEEPEST else VALUE)
         if kind == "object":
             named = as_object(flat.get("properties"))
-            if not named or depth >= _DEEPEST:
-                return Shape("map")
-            fields = tuple(self._sent_fields(flat, name, depth))
-            return Shape("typed", name=class_name(name), fields=fields) if fields else Shape("map")
-        return Shape(_PLAIN.get(kind, "any"))
+            fields = tuple(self._sent_fields(flat, name, depth)) if named and depth < _DEEPEST else ()
+            plain = fields and all(_NAME.fullmatch(each.path) for each in fields)
+            return Shape("typed", name=class_name(name), fields=fields) if plain else Shape("map")
+        return Shape(_PLAIN.get(kind, "value"))
+
+    def _one_of(self, schema: Any, inside: int) -> Node | None:
+        """The choice to offer where an argument may be of several types; an empty text, for nothing, is none."""
+        node, _ = self.document.named(schema)
+        among = [*objects(node.get("oneOf")), *objects(node.get("anyOf"))] if inside < _INSIDE else []
+        among = among[:50] or [{**node, "type": each} for each in texts(node.get("type")) if each != "null"]
+        flat = [(each, self.flat(each)) for each in among]
+        known = {_type_of(found): each for each, found in reversed(flat) if as_list(found.get("enum")) != [""]}
+        return next((known[each] for each in _PREFERRED if each in known), None)
 
     def _sent_fields(self, flat: Node, name: str, depth: int) -> Iterator[Field]:
         for field, schema, required in self.sent_properties(flat, MOST_INPUT):
@@ -248,10 +266,10 @@ def _type_of(flat: Node) -> str:
 
 
 def _choices(flat: Node) -> tuple[str, ...]:
-    """The values of an enumeration of texts that is worth telling; none where it is too long."""
-    values = (
-        [flat["const"]] if "const" in flat else [each for each in as_list(flat.get("enum")) or () if each is not None]
-    )
+    """The values of an enumeration of texts that is worth telling; none where it is too long. Neither null nor an empty
+    text is one: an argument that says nothing is left out."""
+    given = [flat["const"]] if "const" in flat else as_list(flat.get("enum")) or []
+    values = [each for each in given if each not in (None, "")]
     told = [each for each in values if isinstance(each, str) and each.isprintable() and len(each) <= _CHOICE_LENGTH]
     return tuple(dict.fromkeys(told)) if values and len(told) == len(values) <= _CHOICES else ()
 

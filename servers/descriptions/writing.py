@@ -27,7 +27,10 @@ _PUBLIC = frozenset(
 _SCHEMES = frozenset({"ClientCredentials", "Variable"})
 _SHORT = 60
 """Characters of a choice that is written where it is used; a longer one has a name."""
-_PLAIN = {"text": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Any"}
+_PLAIN = {
+    "text": "str", "integer": "int", "number": "float", "boolean": "bool", "any": "Any",
+    "value": "str | int | float | bool | dict[str, Any]",
+}  # fmt: skip
 
 
 def module_of(found: Described, offers: Sequence[Offer], *, source: str = "") -> str:
@@ -205,7 +208,7 @@ class _Writer:
 
     def _type(self, shape: Shape) -> str:
         if shape.kind in _PLAIN:
-            self.used |= {"Any"} & {_PLAIN[shape.kind]}
+            self.used |= {"Any"} if "Any" in _PLAIN[shape.kind] else set()
             return _PLAIN[shape.kind]
         if shape.kind == "choice":
             self.used.add("Literal")

@@ -186,14 +186,13 @@ class _Wsdl:
             if not preview:
                 raise UnsupportedError("no operation with the same arguments shows what it would hit")
         name = names.unique(_tool_name(wire), "soap", {*found, *names.RESERVED})
-        doc = names.sentence(self.loader.notes.get(wire)) or f"Call {wire} of {self.service}"
         found[name] = Offer(
             name=name,
             operation=wire,
             method="SOAP",
             path=wire,
             effect=effect,
-            doc=doc if doc.endswith((".", "…", "?", "!")) else f"{doc}.",
+            doc=names.saying(self.loader.notes.get(wire), f"Call {wire} of {self.service}"),
             toolset="",
             plan=plan,
             preview=preview,

@@ -20,7 +20,8 @@ from clew.auth.refresh import Refresher
 from clew.auth.schemes import ClientCredentials
 from clew.auth.vault import Vault
 from clew.core.errors import InternalError
-from clew.core.pool import SlotTransport, tls
+from clew.core.http1 import tls
+from clew.core.pool import SlotTransport
 from clew.core.secret import Secret
 
 from .conftest import WORK

@@ -49,6 +49,33 @@ paths:
     delete: {operationId: deleteTicket, summary: Delete a ticket, responses: {"204": {description: Gone}}}
 """.replace("components: {", "components: {schemas: {T: {type: object, properties: {id: {type: string}}}}, "),
     "graphql": 'type Query { "Find one issue." issue(id: ID!): Issue }\ntype Issue { id: ID! title: String! }\n',
+    "soap": """<?xml version="1.0"?>
+<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/"
+  xmlns:x="http://www.w3.org/2001/XMLSchema" xmlns:t="urn:t" targetNamespace="urn:t">
+<types><x:schema targetNamespace="urn:t" elementFormDefault="qualified">
+<x:element name="Ask"><x:complexType><x:sequence>
+<x:element name="id" type="x:int"/></x:sequence></x:complexType></x:element>
+<x:element name="Ticket"><x:complexType><x:sequence><x:element name="id" type="x:int"/>
+<x:element name="subject" type="x:string"/></x:sequence></x:complexType></x:element>
+</x:schema></types>
+<message name="In"><part name="p" element="t:Ask"/></message>
+<message name="Out"><part name="p" element="t:Ticket"/></message>
+<portType name="P">
+<operation name="getTicket"><input message="t:In"/><output message="t:Out"/></operation>
+<operation name="closeTicket"><input message="t:In"/><output message="t:Out"/></operation>
+<operation name="deleteTicket"><input message="t:In"/><output message="t:Out"/></operation>
+</portType>
+<binding name="B" type="t:P"><s:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>
+<operation name="getTicket"><input><s:body use="literal"/></input>
+<output><s:body use="literal"/></output></operation>
+<operation name="closeTicket"><input><s:body use="literal"/></input>
+<output><s:body use="literal"/></output></operation>
+<operation name="deleteTicket"><input><s:body use="literal"/></input>
+<output><s:body use="literal"/></output></operation>
+</binding>
+<service name="Desk"><port name="One" binding="t:B">
+<s:address location="https://desk.example.com/soap"/></port></service>
+</definitions>""",
     "sql": """
 address = "sqlite:///shop.db"
 [query.list_late]
@@ -64,14 +91,18 @@ repeatable = true
 }
 
 
+FILES = {"sql": "shop.toml", "graphql": "schema.graphql", "soap": "desk.wsdl"}
+OPTIONS = {"graphql": "#url=https://work.example.com/graphql&auth=bearer", "soap": "#auth=basic"}
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_a_description_makes_is_fit_too(source: str, tmp_path: Path) -> None:
-    file = tmp_path / {"sql": "shop.toml", "graphql": "schema.graphql"}.get(source, "desk.yaml")
+    file = tmp_path / FILES.get(source, "desk.yaml")
     file.write_text(SOURCES[source])
-    options = "#url=https://work.example.com/graphql&auth=bearer" if source == "graphql" else ""
-    card = check(f"{source}:{file}{options}")
+    card = check(f"{source}:{file}{OPTIONS.get(source, '')}")
     assert card.passed, card.as_dict()
     assert card.seen["effects"].count > 0
+    assert card.seen["chaos"].count > 0 or source == "sql"  # its tools make no HTTP requests
     assert card.seen["snapshot"].skipped
 
 

@@ -65,6 +65,11 @@ def test_an_answer_as_the_model_says_differs_nowhere() -> None:
 REQUIRED = ["id", "title", "weight", "state", "kind", "size", "author", "reporter", "labels", "watchers"]
 OPTIONAL = ["note", "tags", "extra"]
 OTHER: list[Any] = [True, [1], {"x": 1}, None, "text", 7]
+HARMLESS: list[tuple[str, Any]] = [
+    ("id", 7), ("title", "text"), ("weight", 7), ("kind", "text"), ("note", "text"), ("note", None), ("tags", None),
+    ("extra", {"x": 1}), ("extra", None), ("login", "text"),
+]  # fmt: skip
+"""Which of the others fill the field as well; said by hand, so that the mapping is not its own judge."""
 NAMES = [f"field_{number}" for number in range(60)]
 
 
@@ -84,15 +89,14 @@ def corpus() -> Iterator[tuple[str, dict[str, Any]]]:
         yield "breaking", {**good(), f"{name}_v2": payload.get(name)} | {name: None}
     for name in (*REQUIRED, *OPTIONAL):
         for other in OTHER:
-            payload = {**good(), name: other}
-            if not fits(payload):
-                yield "breaking", payload
+            if (name, other) not in HARMLESS:
+                yield "breaking", {**good(), name: other}
     for path in ("author", "watchers", "reporter"):
         for other in OTHER:
             payload = good()
             target: Any = payload[path]
             (target[0] if isinstance(target, list) else target)["login"] = other
-            if not fits(payload):
+            if ("login", other) not in HARMLESS:
                 yield "breaking", payload
     for name in OPTIONAL:
         payload = good()

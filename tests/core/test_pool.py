@@ -66,21 +66,21 @@ async def test_a_turn_that_comes_too_late_goes_to_the_next(serve: Serve, reply: 
     async with httpx.AsyncClient(transport=transport) as client:
         await client.get(url)
         (lane,) = transport._lanes.values()
-        slot = lane.free.pop()
+        connection = lane.free.pop()
         waiting = asyncio.ensure_future(client.get(url))
         for _ in range(20):
             await asyncio.sleep(0)
         assert lane.waiting
-        await transport._give(lane, slot)  # the turn is his,
+        transport._give(lane, connection)  # the turn is his,
         waiting.cancel()  # and he is gone before he hears of it
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert transport.busy == 0
-        slot = lane.free.pop()
+        connection = lane.free.pop()
         gone: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         gone.cancel()
         lane.waiting.append(gone)
-        await transport._give(lane, slot)
+        transport._give(lane, connection)
         assert transport.busy == 0
 
 
@@ -123,7 +123,7 @@ async def test_an_answer_that_is_dropped_halfway_frees_its_slot_once(serve: Serv
 
 async def test_the_client_keeps_no_cookie_of_anybody(serve: Serve, reply: Any) -> None:
     url, requests = await serve(reply(200, {}, set_cookie="session=of-another-tenant"))
-    async with Client(transport=SlotTransport()) as client:
+    async with Client(direct=SlotTransport()) as client:
         assert (await client.get(url)).headers["set-cookie"]
         await client.get(url)
         assert len(client.cookies) == 0

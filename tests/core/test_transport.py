@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import logging
 import socket
+import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import pytest
 from clew.core.bounds import Bounds
 from clew.core.deadline import Deadline
 from clew.core.errors import InvalidInputError, Outcome, OutcomeUnknownError, TransientError
+from clew.core.pool import Client, SlotTransport
 from clew.core.response import Response
 from clew.core.transport import send
 
@@ -22,6 +24,21 @@ pytestmark = pytest.mark.anyio
 
 Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
 Build = Callable[..., bytes]
+
+
+_own: Callable[[], httpx.AsyncClient] = httpx.AsyncClient
+
+
+@pytest.fixture(params=["httpx", "ours"], autouse=True)
+def stack(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything holds over httpx's own connections (through a proxy, in unit tests) and over ours."""
+
+    def make() -> httpx.AsyncClient:
+        if request.param == "ours":
+            return Client(direct=SlotTransport(), trust_env=False)
+        return httpx.AsyncClient(verify=False, trust_env=False)
+
+    monkeypatch.setattr(sys.modules[__name__], "_own", make)
 
 
 async def go(
@@ -34,7 +51,7 @@ async def go(
     bounds: Bounds | None = None,
     **request: Any,
 ) -> Response:
-    async with httpx.AsyncClient(verify=False, trust_env=False) as own:
+    async with _own() as own:
         return await send(
             client or own,
             httpx.Request(method, url, **request),

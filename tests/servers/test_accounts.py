@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -10,6 +12,7 @@ import respx
 from mcp import Client
 
 from clew.auth.facts import Facts
+from clew.core import pool
 from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError, PermissionDeniedError
 from clew.core.secret import Secret
@@ -59,11 +62,20 @@ async def connect(runtime: Runtime, account: str, scopes: tuple[str, ...], **var
     await runtime.vault.put(Connection("local", "shop", account), {"access_token": Secret(account)}, facts)
 
 
+@contextmanager
+def provider(runtime: Runtime) -> Generator[None]:
+    """respx answers instead of the network: it knows httpx's own connections only."""
+    with respx.mock:
+        assert isinstance(runtime.client, pool.Client)
+        runtime.client.direct = httpx.MockTransport(respx.mock.async_handler)
+        yield
+
+
 async def test_each_account_is_called_at_its_own_address(tmp_path: Path, file: str) -> None:
     async with Runtime.open(settings(tmp_path), [file]) as runtime:
         await connect(runtime, "ada", ("orders",), host="ada.shop.example")
         await connect(runtime, "bob", ("orders",))
-        with respx.mock:
+        with provider(runtime):
             ada = respx.get("https://ada.shop.example/api/orders").respond(json=["a"])
             bob = respx.get("https://www.shop.example/api/orders").respond(json=["b"])
             for account in ("ada", "bob"):
@@ -130,7 +142,7 @@ async def test_show_says_which_tools_are_not_offered_and_why(
 
 async def test_an_address_that_changes_with_a_new_login_is_used_at_once(tmp_path: Path, file: str) -> None:
     async with Runtime.open(settings(tmp_path), [file]) as runtime:
-        with respx.mock:
+        with provider(runtime):
             respx.get("https://one.shop.example/api/orders").respond(json=["1"])
             respx.get("https://two.shop.example/api/orders").respond(json=["2"])
             for host in ("one", "two"):
@@ -145,7 +157,7 @@ async def test_a_hosts_nonce_is_heard(tmp_path: Path, file: str) -> None:
     forget()
     async with Runtime.open(settings(tmp_path), [file]) as runtime:
         await connect(runtime, "ada", ("orders",))
-        with respx.mock:
+        with provider(runtime):
             answer = httpx.Response(200, json=[], headers={"DPoP-Nonce": "n1"})
             respx.get("https://www.shop.example/api/orders").mock(return_value=answer)
             await runtime.call("list_orders", {})

@@ -35,6 +35,10 @@ def test_nothing_is_overwritten_and_a_mistake_is_one_sentence(place: Place, spec
         (("new", "Other!", "--openapi", spec), "use lower-case letters"),
         (("new", "other", "--openapi", "nowhere.json"), "cannot be read"),
         (("new", "other", "--openapi", spec, "--tools", "nothing"), "there is no operation 'nothing'"),
+        (
+            ("new", "other", "--openapi", spec, "--tools", "get_tickets"),
+            "there is no operation 'get_tickets'; the nearest: get_ticket",
+        ),
         (("new", "other", "--openapi", spec, "--tags", "nothing"), "there are tickets"),
         (("new", "other", "--openapi", spec, "--effect", "x=often"), "--effect wants"),
         (("new", "other", "--openapi", spec, "--effect", "deleteTicket=read"), "it cannot be a read"),

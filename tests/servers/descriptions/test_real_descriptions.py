@@ -23,6 +23,7 @@ from clew.servers.descriptions.sources import content_of, document_of, read_sour
 from clew.servers.descriptions.writing import module_of
 from clew.servers.runtime import Runtime
 from clew.servers.settings import Settings
+from clew.testing.schemas import faults
 
 from .test_openapi import load
 
@@ -51,6 +52,10 @@ def test_every_operation_is_a_tool_or_left_out_with_a_reason(name: str, many: in
     assert all(found.left_out.values())
     written, served = load(module_of(found, found.chosen()), tmp_path), connector_of(found)
     assert list(written.tools) == list(served.tools)
+    for tool in served.tools.values():
+        assert list(faults(tool.signature.input_schema, strict=True)) == [], tool.name
+        assert list(faults(tool.signature.output_schema, strict=False)) == [], tool.name
+        assert tool.description.endswith((".", "…", "?", "!")), tool.name
     for tool in list(served.tools.values())[::20]:
         assert tool.signature.input_schema == written.tools[tool.name].signature.input_schema
         assert tool.signature.output_schema == written.tools[tool.name].signature.output_schema

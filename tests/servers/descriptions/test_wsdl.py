@@ -224,6 +224,8 @@ def test_operations_that_cannot_be_tools_are_left_out(tmp_path: Path, facts: dic
     found = described_wsdl(read_source(written(tmp_path, **facts), OPTIONS))
     assert found.offers == {}
     assert why in found.left_out["Pick"]
+    with pytest.raises(ConfigurationError, match=why):  # and not a server without tools
+        open_soap(written(tmp_path, **facts))
 
 
 def test_the_address_is_the_operators_where_they_name_one(tmp_path: Path) -> None:

@@ -98,7 +98,8 @@ def of_discovery(*documents: Mapping[str, Any]) -> dict[str, Any]:
             paths.setdefault(place, {})[method["httpMethod"].lower()] = operation | _body(document, method)
             for upload in method.get("mediaUpload", {}).get("protocols", {}).values():
                 kind = _query("uploadType", {"type": "string"})
-                sent = {"parameters": [*operation["parameters"], kind], "requestBody": {"content": {"*/*": {}}}}
+                anything: dict[str, Any] = {"*/*": {}}
+                sent = {"parameters": [*operation["parameters"], kind], "requestBody": {"content": anything}}
                 paths.setdefault(upload["path"], {})[method["httpMethod"].lower()] = sent
     return {"openapi": "3.0.3", "paths": paths, "components": {"schemas": schemas}}
 

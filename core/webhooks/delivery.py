@@ -51,6 +51,7 @@ class RefusedError(Exception):
 
 _NONE: frozenset[Any] = frozenset()
 _UNREAD = object()
+_LISTS = (list, tuple)
 
 
 class Delivery:
@@ -59,7 +60,7 @@ class Delivery:
     Headers are pairs of text or of bytes (ISO 8859-1), as servers give them; names are compared without case.
     """
 
-    __slots__ = ("_form", "_headers", "_json", "_query", "_raw", "_twice", "body", "method", "url")
+    __slots__ = ("_form", "_headers", "_json", "_query", "_twice", "body", "method", "once", "raw", "url")
 
     def __init__(
         self,
@@ -69,10 +70,19 @@ class Delivery:
         method: str = "POST",
         url: str = "",
     ) -> None:
-        pairs: Any = headers if isinstance(headers, list | tuple) else list(headers)
-        self._headers: dict[Any, Any] = {name.lower(): value for name, value in pairs}
-        self._raw = bool(pairs) and isinstance(pairs[0][0], bytes)
-        self._twice = _repeated(pairs) if len(self._headers) < len(pairs) else _NONE
+        pairs: Any = headers if isinstance(headers, _LISTS) else list(headers)
+        self.raw = raw = isinstance(pairs[0][0], bytes) if pairs else False
+        found: dict[Any, Any] = dict(pairs)
+        names = (b"" if raw else "").join(found)
+        self._twice = _NONE
+        # Servers give names in lower case; a name at a time costs twice as much as all of them.
+        if len(found) < len(pairs) or names.lower() != names:
+            found = {name.lower(): value for name, value in pairs}
+            if len(found) < len(pairs):
+                self._twice = _repeated(pairs)
+        self._headers = found
+        self.once: dict[Any, Any] = {} if self._twice else found
+        """The headers by lower-case name, as they came; nothing when any is there twice."""
         self.body = body
         self.method = method
         self.url = url
@@ -87,16 +97,16 @@ class Delivery:
 
     def header(self, name: str) -> str | None:
         """The value of a header, whose name is given in lower case. Raises `RefusedError` when it is there twice."""
-        wanted: Any = name.encode() if self._raw else name
+        wanted: Any = name.encode() if self.raw else name
         if self._twice and wanted in self._twice:
             raise RefusedError(Refused.AMBIGUOUS, f"the header {name} is there more than once")
         value = self._headers.get(wanted)
-        return value.decode("latin-1") if self._raw and value is not None else value
+        return value.decode("latin-1") if self.raw and value is not None else value
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers by lower-case name; of one that is there several times, the last."""
-        if not self._raw:
+        if not self.raw:
             return dict(self._headers)
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers.items()}
 
@@ -186,14 +196,21 @@ def reader(place: str) -> Reader:
         case "body":
             return lambda delivery: delivery.body.decode("utf-8", "surrogateescape") or None
         case "header":
-            lower = name.lower()
-            return lambda delivery: delivery.header(lower)
+            return _header(name.lower())
         case "query":
             return lambda delivery: _only(delivery.query, name, "query")
         case "form":
             return lambda delivery: _only(delivery.form, name, "form") if delivery.is_form else None
         case _:
             return lambda delivery: _text(look(delivery.json, name))
+
+
+def _header(name: str) -> Reader:
+    def read(delivery: Delivery) -> str | None:
+        once = delivery.once
+        return delivery.header(name) if delivery.raw or not once else once.get(name)
+
+    return read
 
 
 def _joined(texts: list[str | None]) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clew.core.fields import MISSING
-from clew.core.webhooks.attempts import Proof, Proven
+from clew.core.webhooks.attempts import Proof
 from clew.core.webhooks.delivery import Delivery, Refused
 from clew.core.webhooks.scheme import Scheme
 
@@ -17,15 +17,25 @@ SEAL = object()
 class Event:
     """The verified content of a delivery. Only `verify` makes one."""
 
-    __slots__ = ("_proof", "_proven", "_scheme", "delivery")
+    __slots__ = ("_claims", "_proof", "_proven", "_scheme", "delivery")
 
-    def __init__(self, scheme: Scheme, proof: Proof, proven: Proven, delivery: Delivery, seal: object) -> None:
+    def __init__(
+        self,
+        scheme: Scheme,
+        proof: Proof,
+        delivery: Delivery,
+        seal: object,
+        proven: tuple[int | None, float | None],
+        *,
+        claims: Mapping[str, Any] | None = None,
+    ) -> None:
         if seal is not SEAL:
             raise TypeError("an Event is made by verify() alone")
         self._scheme = scheme
         self._proof = proof
-        self._proven = proven
+        self._claims = claims
         self.delivery = delivery
+        self._proven = proven
 
     def __repr__(self) -> str:
         return f"Event({self.scheme!r}, type={self.type!r}, delivery_id={self.delivery_id!r})"
@@ -39,17 +49,17 @@ class Event:
     def secret(self) -> int | None:
         """Which secret matched (0: the first), so that an operator sees when an old one is no longer used; `None` for
         a key that the provider publishes."""
-        return self._proven.secret
+        return self._proven[0]
 
     @property
     def signed_at(self) -> float | None:
         """When it was signed (seconds since 1970), if it says so."""
-        return self._proven.signed_at
+        return self._proven[1]
 
     @property
     def claims(self) -> Mapping[str, Any]:
         """The claims of a token."""
-        return self._proven.claims or {}
+        return self._claims or {}
 
     @property
     def replayable_for(self) -> float | None:

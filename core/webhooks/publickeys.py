@@ -1,6 +1,7 @@
 """Public keys in the forms that providers show them, and signatures by them. Imports `cryptography` when first used."""
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from clew.core.errors import ConfigurationError
@@ -19,6 +20,8 @@ ALGORITHMS = (
     "rsa-pss-sha256", "rsa-pss-sha384", "rsa-pss-sha512", "ecdsa-p521-sha512",
 )  # fmt: skip
 _SMALLEST_RSA = 2048
+Verifier = Callable[[bytes, bytes], bool]
+"""Takes a signature and the content that it is of."""
 
 
 @remembered
@@ -110,26 +113,43 @@ def _fits(key: "PublicKeyTypes", algorithm: str) -> bool:
 
 def is_signed_by(key: Any, algorithm: str, signature: bytes, content: bytes, *, raw: bool = False) -> bool:
     """Did `key`, which fits `algorithm`, sign `content`? `raw`: ECDSA signatures are two numbers, not DER."""
+    return verifier(key, algorithm, raw=raw)(signature, content)
+
+
+def verifier(key: Any, algorithm: str, *, raw: bool = False) -> Verifier:
+    """What tells whether `key`, which fits `algorithm`, made a signature of a content."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
     from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 
     if algorithm == "ed25519":
-        return _is_ed25519(key, signature, content)
-    try:
-        digest = _hash(algorithm)
-        if algorithm.startswith("ecdsa"):
-            key.verify(_der(signature, key.curve.key_size) if raw else signature, content, ECDSA(digest))
-        elif algorithm.startswith("rsa-pss"):
-            key.verify(signature, content, PSS(MGF1(digest), digest.digest_size), digest)
-        else:
-            key.verify(signature, content, PKCS1v15(), digest)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+        return _ed25519(key)
+    digest = _hash(algorithm)
+    if algorithm.startswith("ecdsa"):
+        more: tuple[Any, ...] = (ECDSA(digest),)
+    elif algorithm.startswith("rsa-pss"):
+        more = (PSS(MGF1(digest), digest.digest_size), digest)
+    else:
+        more = (PKCS1v15(), digest)
+    bits = key.curve.key_size if raw and algorithm.startswith("ecdsa") else 0
+
+    def is_signed(signature: bytes, content: bytes) -> bool:
+        try:
+            key.verify(_der(signature, bits) if bits else signature, content, *more)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    return is_signed
 
 
-def _is_ed25519(key: Any, signature: bytes, content: bytes) -> bool:
+@remembered
+def verifiers(text: str, algorithm: str, raw: bool) -> tuple[tuple[str, Verifier], ...]:
+    """The same for the keys in a text, each with its key id or an empty one. Raises `RefusedError` for none."""
+    return tuple((name, verifier(key, algorithm, raw=raw)) for name, key in public_keys(text, algorithm))
+
+
+def _ed25519(key: Any) -> Verifier:
     try:
         # libsodium, where it is installed, takes a fifth of OpenSSL's time for this.
         from nacl.bindings import crypto_sign_open
@@ -137,16 +157,26 @@ def _is_ed25519(key: Any, signature: bytes, content: bytes) -> bool:
     except ImportError:
         from cryptography.exceptions import InvalidSignature
 
+        def is_signed(signature: bytes, content: bytes) -> bool:
+            try:
+                key.verify(signature, content)
+            except InvalidSignature:
+                return False
+            return True
+
+        return is_signed
+    public = key.public_bytes_raw()
+
+    def is_signed_by_sodium(signature: bytes, content: bytes) -> bool:
+        if len(signature) != 64:
+            return False
         try:
-            key.verify(signature, content)
-        except InvalidSignature:
+            crypto_sign_open(signature + content, public)
+        except (CryptoError, ValueError):
             return False
         return True
-    try:
-        crypto_sign_open(signature + content, key.public_bytes_raw())
-        return len(signature) == 64
-    except (CryptoError, ValueError):
-        return False
+
+    return is_signed_by_sodium
 
 
 def _hash(algorithm: str) -> Any:

@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from clew.core.errors import ConfigurationError
 from clew.core.webhooks.attempts import Proof
 from clew.core.webhooks.delivery import JOIN, Delivery, Reader, reader
 from clew.core.webhooks.handshakes import Handshake
+from clew.core.webhooks.shortway import ShortWay
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 
@@ -34,7 +36,8 @@ class Scheme:
     _types: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
     _headers: tuple[Reader, ...] = field(default=(), init=False, repr=False, compare=False)
     conditional: bool = field(default=False, init=False, repr=False, compare=False)
-    _elsewhere: bool = field(default=False, init=False, repr=False, compare=False)
+    elsewhere: bool = field(default=False, init=False, repr=False, compare=False)
+    short_ways: tuple[tuple[Proof, ShortWay], ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -50,11 +53,13 @@ class Scheme:
         twice = [place for place in (*ids, *types) if not place.startswith("json:")]
         object.__setattr__(self, "_headers", tuple(map(reader, twice)))
         object.__setattr__(self, "conditional", any(getattr(each, "when", None) for each in proofs))
-        object.__setattr__(self, "_elsewhere", any(":" in place for place in twice))
+        ways = takewhile(lambda way: way[1] is not None, ((each, getattr(each, "short", None)) for each in proofs))
+        object.__setattr__(self, "short_ways", tuple(ways))
+        object.__setattr__(self, "elsewhere", any(":" in place for place in twice))
 
     def check_names(self, delivery: Delivery) -> None:
         """Raise `RefusedError` when a header that names the delivery or its type is there twice."""
-        if delivery.repeats or self._elsewhere:
+        if delivery.repeats or self.elsewhere:
             for read in self._headers:
                 read(delivery)
 

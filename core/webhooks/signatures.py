@@ -12,7 +12,7 @@ from clew.core.webhooks.attempts import Attempt, Proven
 from clew.core.webhooks.conditions import Condition
 from clew.core.webhooks.delivery import Delivery, Reader, Refused, RefusedError, reader, to_bytes
 from clew.core.webhooks.keyplaces import KeyUrl
-from clew.core.webhooks.publickeys import check_algorithm, is_signed_by, public_keys
+from clew.core.webhooks.publickeys import check_algorithm, verifiers
 from clew.core.webhooks.secrets import (
     PUBLIC,
     Encoding,
@@ -24,6 +24,7 @@ from clew.core.webhooks.secrets import (
     is_key,
     shared_key,
 )
+from clew.core.webhooks.shortway import ShortWay, short_way
 from clew.core.webhooks.templates import Filling, Template
 from clew.core.webhooks.times import Timestamp, items
 from clew.core.webhooks.urls import UrlForm, forms
@@ -80,6 +81,8 @@ class _Signed:
     _id: Reader | None = field(default=None, init=False, repr=False, compare=False)
     _bare: bool = field(default=False, init=False, repr=False, compare=False)
     _one_url: bool = field(default=False, init=False, repr=False, compare=False)
+    _simple: bool = field(default=False, init=False, repr=False, compare=False)
+    _verb: bool = field(default=False, init=False, repr=False, compare=False)
     _address: bool = field(default=False, init=False, repr=False, compare=False)
     _condition: Condition = field(default_factory=Condition, init=False, repr=False, compare=False)
 
@@ -91,13 +94,16 @@ class _Signed:
             raise ConfigurationError("the template uses {ts}, and no timestamp is declared.")
         if ("id" in template.uses) and not self.id:
             raise ConfigurationError("the template uses {id}, and no id is declared.")
+        one_url = "url" not in template.uses or self.urls == ("exact",)
         for name, value in (
             ("_template", template),
             ("_signature", reader(self.signature)),
             ("_id", reader(self.id) if self.id else None),
             ("_bare", self.signed == "{body}"),
             ("_address", "url" in template.uses),
-            ("_one_url", "url" not in template.uses or self.urls == ("exact",)),
+            ("_one_url", one_url),
+            ("_simple", one_url and template.is_simple),
+            ("_verb", "method" in template.uses),
             ("_condition", Condition.of(self.when)),
         ):
             object.__setattr__(self, name, value)
@@ -142,11 +148,16 @@ class _Signed:
             raise RefusedError(Refused.MALFORMED, f"there is no {self.id}, which is signed")
         if self._address and not delivery.url:
             raise RefusedError(Refused.MALFORMED, "the public URL is not known, and it is signed")
-        if self._template.is_simple and self._one_url:
-            known = (delivery.body, to_bytes(timestamp), to_bytes(found))
-            if self._address:
-                return [self._template.join(*known, to_bytes(delivery.url), to_bytes(delivery.method.upper()))]
-            return [self._template.join(*known, b"", delivery.method.upper().encode())]
+        if self._simple:
+            joined = self._template.join(
+                delivery.body,
+                to_bytes(timestamp) if timestamp else b"",
+                to_bytes(found) if found else b"",
+                to_bytes(delivery.url) if self._address else b"",
+                to_bytes(delivery.method.upper()) if self._verb else b"",
+                secret,
+            )
+            return [joined]
         filling = Filling(delivery, delivery.url, timestamp, found, secret, given.settings, self.signature)
         if self._one_url:
             return [self._template.fill(filling)]
@@ -189,6 +200,7 @@ class Hmac(_Signed):
     _size: int = field(default=0, init=False, repr=False, compare=False)
     _per_secret: bool = field(default=False, init=False, repr=False, compare=False)
     _unchecked: bool = field(default=False, init=False, repr=False, compare=False)
+    short: ShortWay | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._compile()
@@ -199,6 +211,7 @@ class Hmac(_Signed):
         check_encodings(self.key, self.encoding)
         if not self.keyed and "secret" not in self._template.uses:
             raise ConfigurationError("a plain hash proves nothing unless the template holds {secret}.")
+        object.__setattr__(self, "short", short_way(self, self._template, self._condition))
 
     def prove(self, attempt: Attempt) -> Proven:
         """Try every secret with every signature, in constant time each. Raises `RefusedError`."""
@@ -283,19 +296,23 @@ class PublicKey(_Signed):
         timestamp = "" if self.timestamp is None else self.timestamp.read(delivery)
         texts = self._texts(attempt)
         name = (self._key_id(delivery) or "") if self._key_id is not None else ""
-        contents = [text for known in self._known(attempt) for text in self.contents(delivery, timestamp, known)]
+        if self.text_setting:
+            contents = [text for known in self._known(attempt) for text in self.contents(delivery, timestamp, known)]
+        else:
+            contents = self.contents(delivery, timestamp, attempt.given)
         number = self._matching(texts, name, contents, given)
-        self._check_name(attempt)
+        if self.names:
+            self._check_name(attempt)
         return Proven(number if attempt.given.texts else None, self._checked(attempt, timestamp))
 
     def _known(self, attempt: Attempt) -> list[Given]:
         """What is configured, once for each text that stands for the setting."""
         given = attempt.given
-        plain = [each for each in given.texts if not is_key(each)] if self.text_setting else []
+        plain = [each for each in given.texts if not is_key(each)]
         return [Given((), {**given.settings, self.text_setting: each}) for each in plain] or [given]
 
     def _check_name(self, attempt: Attempt) -> None:
-        plain = [each for each in attempt.given.texts if not is_key(each)] if self.names else []
+        plain = [each for each in attempt.given.texts if not is_key(each)]
         if plain and reader(self.names)(attempt.delivery) not in plain:
             raise RefusedError(Refused.MISMATCH, f"{self.names} is none of those that are configured")
 
@@ -316,15 +333,15 @@ class PublicKey(_Signed):
         wrong: RefusedError | None = None
         for number, text in enumerate(texts):
             try:
-                keys = public_keys(text, self.algorithm)
+                keys = verifiers(text, self.algorithm, self.raw)
             except RefusedError as error:
                 wrong = error
                 continue
-            for key_name, key in keys:
+            for key_name, is_signed in keys:
                 if name and key_name and name != key_name:
                     continue
                 for content in contents:
-                    if any(is_signed_by(key, self.algorithm, each, content, raw=self.raw) for each in given):
+                    if True in [is_signed(each, content) for each in given]:
                         return number
         raise wrong or RefusedError(Refused.MISMATCH, "no signature matches")
 

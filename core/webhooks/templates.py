@@ -18,10 +18,12 @@ Anything else stands for itself; `{{` and `}}` are braces.
 
 import base64
 import hashlib
+import itertools
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NoReturn
 
 from clew.core.errors import ConfigurationError
@@ -45,12 +47,14 @@ class Filling:
 
 
 Piece = Callable[[Filling], bytes]
+Picker = Callable[[tuple[bytes, ...]], tuple[bytes, ...]]
+_JOINED = ("body", "ts", "id", "url", "method", "secret")
 
 
 class Template:
     """A compiled template; `uses` are the names in it. Raises `ConfigurationError` when it names what there is not."""
 
-    __slots__ = ("_pieces", "_plan", "uses")
+    __slots__ = ("_literals", "_pieces", "_take", "uses")
 
     def __init__(self, text: str) -> None:
         self._pieces: list[bytes | Piece] = []
@@ -69,10 +73,13 @@ class Template:
                 uses += name.partition(":")[2].split("|") if name.startswith("sorted:") else [name]
         self._literal(text[end:])
         self.uses = frozenset(uses)
-        # Most templates hold nothing but these; a plan of positions saves a call for each part.
-        places = {_PLAIN[name]: number for number, name in enumerate(("body", "ts", "id", "url", "method"))}
-        plan: list[Any] = [part if isinstance(part, bytes) else places.get(part) for part in self._pieces]
-        self._plan: list[Any] | None = None if None in plan else plan
+        # Most templates hold nothing but these; then one call picks all parts, by their positions.
+        places = {_PLAIN[name]: number for number, name in enumerate(_JOINED)}
+        self._literals = (b"", *(part for part in self._pieces if isinstance(part, bytes)))
+        literals = itertools.count(len(_JOINED) + 1)
+        plan = [next(literals) if isinstance(part, bytes) else places.get(part) for part in self._pieces]
+        nothing = len(_JOINED)  # twice, because of a single part `itemgetter` makes no tuple
+        self._take: Picker | None = None if None in plan else itemgetter(*plan, nothing, nothing)
 
     def _literal(self, text: str) -> None:
         if text:
@@ -81,13 +88,12 @@ class Template:
     @property
     def is_simple(self) -> bool:
         """Is `join` enough?"""
-        return self._plan is not None
+        return self._take is not None
 
     def join(self, *values: bytes) -> bytes:
-        """The bytes that were signed, by a simple template: of body, ts, id, url, method, as they are in that order."""
-        assert self._plan is not None
-        parts: list[bytes] = [values[part] if part.__class__ is int else part for part in self._plan]
-        return b"".join(parts)
+        """The bytes that were signed, by a simple template: of body, ts, id, url, method, secret, in that order."""
+        assert self._take is not None
+        return b"".join(self._take(values + self._literals))
 
     def fill(self, filling: Filling) -> bytes:
         """The bytes that were signed. Raises `RefusedError` when something that they need is missing."""

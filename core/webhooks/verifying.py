@@ -10,6 +10,9 @@ from clew.core.webhooks.delivery import Delivery, Refused, RefusedError
 from clew.core.webhooks.event import SEAL, Event, Refusal
 from clew.core.webhooks.scheme import Scheme
 from clew.core.webhooks.secrets import sort
+from clew.core.webhooks.shortway import LONGEST, UNSURE, MismatchError
+
+_LISTS = (list, tuple)
 
 
 def verify(
@@ -31,7 +34,22 @@ def verify(
         clock = time.time() if now is None else now
         if not math.isfinite(clock) or (tolerance is not None and not 0 <= tolerance < math.inf):
             raise RefusedError(Refused.MALFORMED, "the clock or the tolerance is no number of seconds")
-        return _verified(_chosen(scheme, delivery), Attempt(delivery, sort(secrets), clock, tolerance, known))
+        chosen = scheme if isinstance(scheme, Scheme) else _chosen(scheme, delivery)
+        held = secrets if isinstance(secrets, _LISTS) else tuple(secrets)
+        if chosen.short_ways and len(delivery.body) <= LONGEST:
+            try:
+                for proof, short in chosen.short_ways:
+                    found = short(delivery, held, clock, tolerance)
+                    if found is not None:
+                        if chosen.elsewhere:
+                            chosen.check_names(delivery)
+                        return Event(chosen, proof, delivery, SEAL, found)
+            except MismatchError:
+                if len(chosen.proofs) == 1:
+                    raise
+            except UNSURE:
+                pass  # the long way knows why
+        return _verified(chosen, Attempt(delivery, sort(held), clock, tolerance, known))
     except RefusedError as refused:
         reason = refused.reason
         if refused.code in (Refused.NO_SECRET, Refused.BAD_SECRET):
@@ -42,9 +60,7 @@ def verify(
         return Refusal(Refused.INTERNAL, f"it could not be verified: {type(error).__name__}")
 
 
-def _chosen(scheme: Scheme | Sequence[Scheme], delivery: Delivery) -> Scheme:
-    if isinstance(scheme, Scheme):
-        return scheme
+def _chosen(scheme: Sequence[Scheme], delivery: Delivery) -> Scheme:
     if len(scheme) == 1:
         return scheme[0]
     found = next((each for each in scheme if any(way.applies(delivery) for way in each.proofs)), None)
@@ -59,8 +75,7 @@ def _verified(scheme: Scheme, attempt: Attempt) -> Event:
         proven = proofs[0].prove(attempt)
         if scheme.conditional and not proofs[0].applies(attempt.delivery):
             raise RefusedError(Refused.NO_SIGNATURE, "there is no signature of a kind that this scheme knows")
-        scheme.check_names(attempt.delivery)
-        return Event(scheme, proofs[0], proven, attempt.delivery, SEAL)
+        return _event(scheme, proofs[0], proven, attempt.delivery)
     first: RefusedError | None = None
     for proof in proofs:
         if not proof.applies(attempt.delivery):
@@ -79,4 +94,4 @@ def _verified(scheme: Scheme, attempt: Attempt) -> Event:
 
 def _event(scheme: Scheme, proof: Proof, proven: Proven, delivery: Delivery) -> Event:
     scheme.check_names(delivery)
-    return Event(scheme, proof, proven, delivery, SEAL)
+    return Event(scheme, proof, delivery, SEAL, (proven.secret, proven.signed_at), claims=proven.claims)

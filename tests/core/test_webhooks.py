@@ -63,7 +63,7 @@ def test_an_event_is_made_by_verify_alone() -> None:
     assert (event.signed_at, event.replayable_for, event.covers_body) == (None, None, True)
     assert "plain" in repr(event)
     with pytest.raises(TypeError, match="verify"):
-        Event(PLAIN, PLAIN.proofs[0], event._proven, event.delivery, object())  # pyright: ignore[reportPrivateUsage]
+        Event(PLAIN, PLAIN.proofs[0], event.delivery, object(), (0, None))
 
 
 def test_an_unsigned_id_is_known_to_be_one() -> None:

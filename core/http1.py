@@ -9,6 +9,7 @@ import asyncio
 import functools
 import re
 import select
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -61,11 +62,13 @@ class Http1Connection(asyncio.Protocol):
 
     async def exchange(self, request: httpx.Request, head: bytes, done: Callable[[], None]) -> httpx.Response:
         """Send a request whose head is ready and read the head of its answer; `done` is called when its body has been
-        closed. Raises httpx's errors; then, or when it is cancelled, the connection is closed."""
+        closed. Raises httpx's errors; then, or when it is cancelled, the connection is closed. The extension `sent_at`
+        of the request says when it left (monotonic seconds)."""
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
         self._begin(request.method)
         self._keep = False
         self._parser = httptools.HttpResponseParser(self)
+        request.extensions["sent_at"] = time.monotonic()
         try:
             await self._write(head, request.stream, timeouts.get("write"))
             while not self._headed:

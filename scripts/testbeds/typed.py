@@ -9,7 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-_SETTINGS = {"target": "es2020", "module": "commonjs", "moduleResolution": "node", "strict": True, "types": []}
+_SETTINGS: dict[str, object] = {
+    "target": "es2020",
+    "module": "commonjs",
+    "moduleResolution": "node",
+    "strict": True,
+    "types": [],
+}
 _ENDPOINTS = """
 const known = require(process.argv[1]);
 const named = new Proxy({}, { get: (_, name) => `{${String(name)}}` });

@@ -23,15 +23,17 @@ _FUNCTIONS = re.compile(
     r"|logical|replication|notify|export|import|backup|start_backup|stop_backup|wal_|log_|current_logfile|walfile|reset"
     r"|stat_reset|hba_file|ident_file|config|show_all_file)\w*"
     r"|lo_\w+|lo(?:creat|open|read|write|unlink)|dblink\w*|set_config|current_setting|nextval|setval|txid_current"
-    r"|(?:query|table|schema|database|cursor)_to_xml\w*|xmltable|plpy\w*|file_fdw\w*"
+    r"|(?:query|table|schema|database|cursor)_to_xml\w*|xmltable|xpath_table|plpy\w*|file_fdw\w*"
+    r"|ts_stat|ts_rewrite|crosstab\w*|connectby|pg_(?:current_xact_id|copy_|prewarm|buffercache_evict)\w*|autoprewarm\w*"
+    r"|gin_clean_pending_list|brin_(?:de)?summarize\w*|http|http_\w+"
     # MariaDB and MySQL
     r"|load_file|get_lock|release_\w*lock\w*|is_\w+_lock|sleep|benchmark|sys_(?:exec|eval|get|set)|lib_mysqludf\w*"
-    r"|master_\w+_wait|source_pos_wait|wait_for_\w+|last_insert_id|lastval"
+    r"|master_\w+_wait|source_pos_wait|wait_for_\w+|wsrep_sync_\w+|kdf|last_insert_id|lastval"
     # SQLite
     r"|load_extension|writefile|readfile|edit|fts3_tokenizer|fsdir|lsmode|zipfile|eval"
     # SQL Server and Oracle
     r"|xp_\w+|sp_\w+|openrowset|openquery|opendatasource|openxml|fn_get_audit_file|fn_trace\w*|utl_\w+|dbms_\w+"
-    r"|httpuritype|xmltype|bfilename|sys_eval\w*|extractvalue_file",
+    r"|(?:http|db|xdb)uritype|xmltype|bfilename|sys_eval\w*|extractvalue_file",
     re.IGNORECASE,
 )
 """Functions that do more than compute, whatever transaction they run in."""

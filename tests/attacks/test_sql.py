@@ -6,6 +6,7 @@ Each attack is made twice: as an agent makes it, and behind the parser's back, w
 import asyncio
 import contextlib
 import resource
+import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
@@ -132,6 +133,47 @@ OWN = {
         "VACUUM",
         "CREATE EXTENSION dblink",
         "SELECT dblink('host=127.0.0.1', 'SELECT 1')",
+        # Functions that run a text as SQL: what the parser would refuse stands where it does not look.
+        "SELECT * FROM ts_stat('SELECT to_tsvector(pg_sleep(0)::text)')",
+        "SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, ''b''::tsquery FROM pg_sleep(0)')",
+        "SELECT * FROM crosstab('SELECT pg_sleep(0)::text, 1, 1') AS t(a text, b int)",
+        "SELECT * FROM connectby('customers', 'id', 'id', '1', 0) AS t(a int, b int, c int)",
+        "SELECT table_to_xml('customers', true, true, '')",
+        "SELECT 1 AS a FROM xmltable('/a' PASSING query_to_xml('SELECT 1', true, true, '') COLUMNS b int)",
+        # Functions wherever a statement can hold one
+        'SELECT "pg_catalog" . "pg_sleep" (0)',
+        "SELECT 1 AS a FROM ROWS FROM (pg_sleep(0)) AS x(a)",
+        "SELECT 1 AS a FROM customers, LATERAL pg_sleep(0)",
+        "VALUES (pg_sleep(0))",
+        "SELECT 1 AS a ORDER BY pg_sleep(0)",
+        "SELECT 1 AS a LIMIT (SELECT length(pg_sleep(0)::text))",
+        "SELECT count(*) FILTER (WHERE pg_sleep(0) IS NULL) AS a FROM customers",
+        "SELECT first_value(pg_sleep(0)) OVER w AS a FROM customers WINDOW w AS (ORDER BY id)",
+        "SELECT pg_sleep_for('0 s')",
+        "SELECT pg_advisory_lock(77)",
+        "SELECT pg_try_advisory_lock_shared(77)",
+        "SELECT pg_notify('clew', 'x')",
+        "NOTIFY clew",
+        "SELECT pg_export_snapshot()",
+        "SELECT pg_current_xact_id()",
+        "SELECT pg_logical_emit_message(false, 'a', 'b')",
+        "SELECT gin_clean_pending_list('x')",
+        "SELECT pg_cancel_backend(1)",
+        "SELECT current_setting('data_directory')",
+        "SELECT pg_stat_file('PG_VERSION')",
+        "SELECT lo_from_bytea(0, 'a')",
+        "SELECT setval('numbers', 50)",
+        "SELECT * FROM customers FOR KEY SHARE",
+        "WITH x AS (SELECT * FROM customers FOR NO KEY UPDATE NOWAIT) SELECT * FROM x",
+        "SELECT EXISTS (WITH x AS (INSERT INTO customers VALUES (8, 'a', 'a') RETURNING 1) SELECT 1 FROM x)",
+        "WITH x AS (SELECT 1) DELETE FROM customers",
+        "SELECT '\\'; DELETE FROM customers; --'",
+        "SELECT $$'$$; DELETE FROM customers; SELECT $$'$$",
+        "SELECT 1 INTO TEMP mine",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+        "DISCARD ALL",
+        "MERGE INTO customers USING invoices ON true WHEN MATCHED THEN DELETE",
+        "COMMENT ON TABLE customers IS 'x'",
     ],
     "mariadb": [
         "SELECT * FROM customers INTO OUTFILE '{canary}'",
@@ -163,6 +205,31 @@ OWN = {
         "KILL 1",
         "SELECT NEXT VALUE FOR numbers",
         "SELECT 1 # \n; DELETE FROM customers",
+        "SELECT `SLEEP`(0)",
+        "SELECT 1 AS a FROM customers WHERE SLEEP(0)",
+        "SELECT BENCHMARK(1, SHA2('a', 512))",
+        "SELECT `load_file`('/etc/passwd')",
+        "SELECT LOAD_FILE(0x2f6574632f706173737764)",
+        "SELECT 1 UNION SELECT 2 INTO OUTFILE '{canary}'",
+        "SELECT * FROM (SELECT 1 INTO OUTFILE '{canary}') t",
+        "SELECT 1 INTO @v",
+        "SELECT @@datadir",
+        "SELECT NEXTVAL(numbers)",
+        "SELECT SETVAL(numbers, 100)",
+        "SELECT RELEASE_ALL_LOCKS()",
+        "SELECT MASTER_GTID_WAIT('0-1-1', 0)",
+        "SELECT wsrep_sync_wait_upto_gtid('0-1-1')",
+        "SELECT * FROM customers PROCEDURE ANALYSE(10, 2000)",
+        "SELECT * FROM (SELECT * FROM customers FOR UPDATE) x",
+        "SELECT * FROM customers FOR UPDATE SKIP LOCKED",
+        "DELETE FROM customers RETURNING id",
+        "WITH x AS (SELECT 1) DELETE FROM customers",
+        "BEGIN NOT ATOMIC DELETE FROM customers; END",
+        "SET STATEMENT max_statement_time = 0 FOR SELECT 1",
+        "LOCK TABLES customers WRITE",
+        "XA START 'x'",
+        "ANALYZE FORMAT=JSON DELETE FROM customers",
+        "OPTIMIZE TABLE customers",
     ],
     "sqlite": [
         "ATTACH DATABASE '{canary}' AS other",
@@ -274,6 +341,78 @@ async def test_a_session_cannot_leave_its_read_only_transaction(world: World) ->
             with pytest.raises(CallError):
                 await run(through(door))
             assert state(world) == before, door
+
+
+async def test_a_text_that_a_function_runs_as_sql_reaches_no_network(postgres_database: str) -> None:
+    """dblink is refused by its name; ts_stat would run it out of a text, and no read-only transaction prevents it."""
+    with postgres_world(postgres_database) as world, socket.socket() as ear:
+        ear.bind(("127.0.0.1", 0))
+        ear.listen()
+        ear.setblocking(False)
+        world.admin("CREATE EXTENSION IF NOT EXISTS dblink")
+        call = f"dblink_connect('host=127.0.0.1 user=x password=x connect_timeout=1 port={ear.getsockname()[1]}')"
+        quoted = call.replace("'", "''")
+        hidden = [
+            f"SELECT * FROM ts_stat('SELECT to_tsvector({quoted})')",
+            f"SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, ''b''::tsquery WHERE {quoted} IS NULL')",
+            f"SELECT query_to_xml('SELECT {quoted}', true, true, '')",
+        ]
+        for sql in (f"SELECT {call}", *hidden):
+            assert "is not sent" in (await world.failed("query", sql=sql)).message
+            with pytest.raises(BlockingIOError):
+                ear.accept()
+
+
+SESSION = {
+    "postgresql": [
+        "SELECT pg_advisory_lock(77)",
+        "LISTEN clew",
+        "SELECT set_config('statement_timeout', '0', false)",
+        "SELECT pg_notify('clew', 'x')",
+    ],
+    "mariadb": ["SELECT GET_LOCK('clew', 0)", "SET SESSION max_statement_time = 0", "SET @x = 1"],
+}
+
+
+async def test_a_session_leaves_nothing_behind(world: World) -> None:
+    """Behind the parser: what belongs to a session, and no transaction takes back, ends with the operation."""
+    if world.product == "sqlite":
+        pytest.skip("it has no sessions")
+    async with behind(world) as run:
+        for sql in SESSION[world.product]:
+            with contextlib.suppress(CallError):
+                await run(_plain(sql))
+    seen = {
+        "postgresql": "SELECT (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+        "(SELECT oid FROM pg_database WHERE datname = current_database())) + "
+        f"(SELECT count(*) FROM pg_stat_activity WHERE usename = '{world.user}')",
+        "mariadb": "SELECT (IS_USED_LOCK('clew') IS NOT NULL) + "
+        f"(SELECT count(*) FROM information_schema.processlist WHERE user = '{world.user}')",
+    }[world.product]
+    async with asyncio.timeout(10):  # a server takes a moment to see that somebody left
+        while int((await asyncio.to_thread(world.admin, seen))[0][0]):
+            pass
+
+
+async def test_a_statement_that_lifts_its_own_time_limit_ends_all_the_same(world: World) -> None:
+    if world.product == "sqlite":
+        pytest.skip("it has no limit of its own to lift")
+    world.facts = {"seconds": 1}
+    lift, sleep = {
+        "postgresql": ("SELECT set_config('statement_timeout', '0', false)", "SELECT pg_sleep(60)"),
+        "mariadb": ("SET SESSION max_statement_time = 0", "SELECT SLEEP(60)"),
+    }[world.product]
+
+    def work(connection: Any) -> None:
+        connection.exec_driver_sql(lift).close()
+        connection.exec_driver_sql(sleep).close()
+
+    began = time.monotonic()
+    async with behind(world) as run:
+        with pytest.raises(CallError, match="longer than"):
+            await run(work)
+    assert time.monotonic() - began < 15
+    await until(world, busy=False)
 
 
 HOSTILE = [

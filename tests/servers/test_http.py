@@ -51,6 +51,17 @@ async def test_a_foreign_host_or_origin_is_refused(runtime: Runtime) -> None:
     assert foreign.status_code == 403
 
 
+async def test_space_around_a_header_s_value_is_no_part_of_it(runtime: Runtime) -> None:
+    """As the conformance suite sends them: a server must take such a request."""
+    async with served(runtime) as url:
+        place = url.removeprefix("http://").removesuffix("/mcp")
+        host, _, port = place.partition(":")
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            await stream.send(f"GET /health HTTP/1.1\r\nHost: \t {place} \t \r\nConnection: close \r\n\r\n".encode())
+            answer = b"".join([chunk async for chunk in stream])
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+
+
 async def test_health_says_what_is_served(runtime: Runtime) -> None:
     async with served(runtime) as url, httpx.AsyncClient() as browser:
         answer = await browser.get(url.removesuffix("/mcp") + "/health")

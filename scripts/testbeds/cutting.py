@@ -6,6 +6,7 @@ Google describes its APIs in a form of its own, discovery documents, which are p
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
+from urllib.parse import unquote
 
 from clew.core.fields import as_list
 
@@ -43,7 +44,7 @@ def cut(document: Mapping[str, Any], operations: Iterable[str] | None = None) ->
     components: dict[str, dict[str, Any]] = {}
     todo = list(_references(paths))
     while todo:
-        kind, name = todo.pop().removeprefix("#/components/").split("/")
+        kind, name = unquote(todo.pop()).removeprefix("#/components/").split("/", 1)
         if name not in components.setdefault(kind, {}):
             components[kind][name] = _plain(document["components"][kind][name])
             todo += _references(components[kind][name])

@@ -86,16 +86,15 @@ class Description:
 
     def _read(self, schema: Node, texts: Sequence[str], *, explode: bool) -> Any:
         """What texts of a URL, a header or a form say, by their schema: a text stays one where it fits nothing else."""
+        if texts[-1][:1] in "[{" and schema.get("type") in ("array", "object"):
+            return _told(texts[-1])  # Slack takes what has a structure as JSON in a field of a form
         if schema.get("type") == "array":
             items = self._followed(schema.get("items", {}))
             each = texts if explode else [part for text in texts for part in text.split(",")]
             return [self._read(items, [text], explode=False) for text in each]
-        kinds = {self._followed(part).get("type") for part in _parts_of(schema)} | {schema.get("type")}
+        kinds = {kind for part in self._alternatives(schema) for kind in _kinds(part)}
         if kinds & {"integer", "number", "boolean", "object"} and "string" not in kinds:
-            try:
-                return json.loads(texts[-1])
-            except ValueError:
-                pass
+            return _told(texts[-1])
         return texts[-1]
 
     def _body_faults(self, route: str, method: str, declared: Node, body: bytes, kind: str) -> list[str]:
@@ -179,6 +178,14 @@ class Description:
         return node
 
 
+def _told(text: str) -> Any:
+    """What a text says as JSON; one that is none stays a text, which then does not fit."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def _type(validator: Any, types: Any, instance: Any, schema: Any) -> Any:
     """OpenAPI 3.0 says beside the type that null is allowed too."""
     if instance is None and schema.get("nullable"):
@@ -206,6 +213,12 @@ def _absolute(node: Any) -> Any:
 
 def _parts_of(schema: Node) -> list[Node]:
     return [part for word in ("allOf", "anyOf", "oneOf") for part in schema.get(word, ())]
+
+
+def _kinds(schema: Node) -> list[str]:
+    """The types that a schema allows: OpenAPI 3.1 has lists of them."""
+    kind = schema.get("type", [])
+    return as_list(kind) or ([kind] if isinstance(kind, str) else [])
 
 
 def _pattern(route: str) -> re.Pattern[str]:

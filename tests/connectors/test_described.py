@@ -37,6 +37,19 @@ WRONG: dict[str, list[tuple[str, str, Any]]] = {
         ("GET", "/gmail/v1/users/me/messages/m1?format=small", None),
         ("POST", "/gmail/v1/users/me/messages/batchModify", {"ids": "m1"}),
     ],
+    "notion": [
+        ("GET", "/page/p1", None),
+        ("GET", "/users?limit=3", None),
+        ("POST", "/comments", {"parent": {"page_id": "p1"}, "rich_text": "not rich"}),
+        ("PATCH", "/blocks/b1/children", {"children": [{"paragraph": {"text": []}}]}),
+        ("POST", "/data_sources/d1/query", {"page_size": "many"}),
+    ],
+    "slack": [
+        ("POST", "/chat.postMessages", None),
+        ("POST", "/chat.postMessage", {"channel": "C1", "text": "x", "mood": "glad"}),
+        ("POST", "/conversations.history", {"limit": "3"}),
+        ("POST", "/conversations.history", {"channel": "C1", "limit": "many"}),
+    ],
     "sendgrid": [
         ("POST", "/mail/sent", {}),
         ("GET", "/suppression/blocks?page=3", None),
@@ -57,7 +70,8 @@ def judged(name: str) -> Judge:
 @pytest.mark.parametrize(("name", "method", "path", "body"), CASES)
 def test_a_wrong_request_is_found_wrong(name: str, method: str, path: str, body: Any) -> None:
     base = re.sub(r"\{[^}]+\}", "x", connector(name).base_url)
-    assert judged(name).faults(httpx.Request(method, f"{base}{path}", json=body), base)
+    sent: dict[str, Any] = {"data": body} if name == "slack" else {"json": body}
+    assert judged(name).faults(httpx.Request(method, f"{base}{path}", **sent), base)
 
 
 def test_a_request_to_another_host_is_found_wrong() -> None:

@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from mcp import Client, types
 
 from clew.auth.connections import set_token
 from clew.auth.schemes import Bearer
 from clew.core.approvals import State, Verdict
+from clew.core.audit_reading import Filter, last
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.errors import AlreadyDoneError, CallError, ConfigurationError, DeniedError
 from clew.core.inbox import Incoming
@@ -19,6 +21,7 @@ from clew.core.policy import Decision, Policy
 from clew.core.secret import Secret
 from clew.servers.console.desk import Desk, open_desk
 from clew.servers.console_settings import ConsoleSettings
+from clew.servers.mcp import build_server
 from clew.servers.runtime import Runtime
 from clew.servers.sandbox import Sandbox
 from clew.servers.settings import ConnectorSettings, Settings, load_settings
@@ -190,6 +193,24 @@ async def test_the_audit_is_searched_and_a_call_tells_its_story(runtime: Runtime
     assert "GET /api/contacts/{}" in told.text
     assert (await ada.get(f"{BASE}/audit/0000000000000000")).status_code == 404
     assert "of calls succeeded" in (await ada.get(f"{BASE}/stats?since=24h&by=code")).text
+
+
+async def test_a_call_that_asked_and_came_back_leads_from_one_round_to_the_other(
+    runtime: Runtime, desk: Desk, ada: Browser
+) -> None:
+    async def agree(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+        return types.ElicitResult(action="accept", content={"approve": True})
+
+    async with Client(build_server(runtime), elicitation_callback=agree) as client:
+        assert not (await client.call_tool("delete_contact", {"contact_id": "con_000003"})).is_error
+    assert runtime.evidence is not None
+    await runtime.evidence.audit.flush()
+    first, second = await last(runtime.store.database, Filter(tool="delete_contact"), 10)
+    for one, other in ((first, second), (second, first)):
+        page = (await ada.get(f"{BASE}/audit/{one['reference']}")).text
+        assert "has 2 rounds" in page
+        assert f'href="{BASE}/audit/{other["reference"]}"' in page
+        assert f'href="{BASE}/audit/{one["reference"]}"' not in page
 
 
 async def test_connections_and_limits_say_what_is_known(runtime: Runtime, desk: Desk, ada: Browser) -> None:

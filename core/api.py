@@ -20,7 +20,7 @@ from clew.core.errors import ConfigurationError, ContractChangedError, InvalidIn
 from clew.core.fields import MISSING, as_list, look
 from clew.core.forms import Form, Query, encoded, pairs
 from clew.core.host import Host
-from clew.core.mapping import read
+from clew.core.mapping import read, read_each
 from clew.core.outcomes import ErrorMap, Rule
 from clew.core.pages import Answer, GraphQLPages, Page, Paginator, Place, items_of
 from clew.core.paths import Segment, expand
@@ -138,7 +138,7 @@ class Api:
             query={**paginator.first(), **place.query, **own},
             headers=more.get("headers"),
         )
-        items = [self._read(into, item) for item in items_of(paginator, response.data)]
+        items = self._read_each(into, items_of(paginator, response.data))
         following = paginator.next(Answer(response.data, response.headers, response.url))
         return Page[T](items=items, next_cursor=self._cursor(following, cursor))
 
@@ -163,7 +163,7 @@ class Api:
         place = Place.from_cursor(cursor) if cursor else Place({})
         after = {name: value for name, value in place.query.items() if name == pages.variable}
         data, _ = await self._graphql(query, {**(variables or {}), pages.size_variable: pages.size, **after})
-        items = [self._read(into, item) for item in items_of(pages, data)]
+        items = self._read_each(into, items_of(pages, data))
         return Page[T](items=items, next_cursor=self._cursor(pages.next(Answer(data, {}, "")), cursor))
 
     async def request(self, method: str, path: str, *values: Segment, **more: Unpack[Sending]) -> Response:
@@ -301,6 +301,13 @@ class Api:
             raise
         drift.observe(name, into, found, outcome=outcome)
         return value
+
+    def _read_each(self, into: type[T], found: Sequence[Any]) -> list[T]:
+        values = read_each(into, found)
+        if values is None:
+            return [self._read(into, each) for each in found]
+        self._wire.drift.observe_each(self._wire.connector.name, into, found)
+        return values
 
     def _paginator(self, pages: Paginator | None) -> Paginator:
         paginator = pages or self._wire.connector.pages

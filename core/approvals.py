@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -72,10 +72,12 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Other arguments that a person approved instead, and the hash of the action with them."""
+    """Other arguments that a person approved instead, the hash of the action with them, and what it would hit: whoever
+    decides after that person has to see that object and not the one that was asked about."""
 
     arguments: Mapping[str, Any]
     digest: str
+    preview: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,13 @@ class Approval:
     def shown(self) -> str:
         """The hash of what a yes would be to: of the arguments as a person changed them, or else as they were asked."""
         return self.edit.digest if self.edit else self.digest
+
+    @property
+    def asks(self) -> Question:
+        """What a yes would be to, as a person reads it: with the arguments as another person has changed them."""
+        if self.edit is None:
+            return self.question
+        return replace(self.question, arguments=self.edit.arguments, preview=self.edit.preview)
 
     @property
     def by(self) -> str:
@@ -189,9 +198,11 @@ class Approvals:
         async with self._database.transaction() as tx:
             row = await tx.fetch_one(f"SELECT {_COLUMNS} FROM approvals WHERE id = ?", id)  # noqa: S608
             now = await self._approval(row, tx) if row else approval
-            self._open(now)
-            if any(vote.approver == approver for vote in now.votes):
-                raise ConflictError(f"{approver} has voted on {id}; another person must.")
+            closed = closed_to(now, approver)
+            if closed is not None:
+                raise closed
+            if edit is not None and now.edit is None and edit.digest == now.digest:
+                edit = None  # nothing was changed after all, and the agent must not be told so
             if seen and seen != now.shown:
                 raise ConflictError(f"approval {id} is for other arguments by now; look at it again.")
             if edit is not None or (now.edit is not None and verdict is Verdict.APPROVE):
@@ -215,11 +226,6 @@ class Approvals:
                 self._clock(),
             )
         )
-
-    def _open(self, approval: Approval) -> None:
-        if approval.state is not State.PENDING:
-            decided = f" by {approval.by}" if approval.votes else ""
-            raise ConflictError(f"approval {approval.id} is {approval.state.value}{decided}.")
 
     @staticmethod
     def _edited(approval: Approval, edit: Edit | None) -> Approval:
@@ -246,7 +252,8 @@ class Approvals:
             "description": question.description, "arguments": dict(question.arguments),
             "preview": dict(question.preview), "identity": question.identity, "schema": question.schema,
             "because": question.because, "stated": question.stated,
-            "edit": {"arguments": dict(edit.arguments), "digest": edit.digest} if edit else None,
+            "edit": {"arguments": dict(edit.arguments), "digest": edit.digest, "preview": dict(edit.preview)}
+            if edit else None,
         }  # fmt: skip
         data = json.dumps(facts, default=str).encode()
         return await self._sealer.seal(data, tenant=_tenant(approval), label=f"approval {approval.id}")
@@ -305,6 +312,16 @@ def refused_to(approval: Approval, approver: str, channel: Channel) -> Permissio
         )
     if approval.needed > 1 and approver == approval.requester:
         return PermissionDeniedError("whoever asked for it cannot be one of several who approve it.")
+    return None
+
+
+def closed_to(approval: Approval, approver: str) -> ConflictError | None:
+    """Why there is nothing left to decide for this person; None while there is."""
+    if approval.state is not State.PENDING:
+        decided = f" by {approval.by}" if approval.votes else ""
+        return ConflictError(f"approval {approval.id} is {approval.state.value.replace('_', ' ')}{decided}.")
+    if any(vote.approver == approver for vote in approval.votes):
+        return ConflictError(f"{approver} has voted on {approval.id}; another person must.")
     return None
 
 

@@ -254,6 +254,21 @@ def begun(terms: Terms, level: Level, late: float, cold: float) -> None:
         level.log = [[moment + late, units] for moment, units in level.log]
 
 
+def delayed(terms: Terms, level: Level, cost: float, now: float) -> bool:
+    """A request left later than the margin covers, so the provider counts it for that much longer. As many units of
+    those that may go at once are held back for a window; True when that changed something.
+
+    At most twice what may go at once: on a machine where everything is late, what comes in late at one end of a window
+    goes out late at the other.
+    """
+    size = sized(terms, level)
+    held = sum(units for moment, units in level.log if moment > now - size.per)
+    if held >= 2 * size.burst:
+        return False
+    bisect.insort(level.log, [now, cost])
+    return True
+
+
 def _note(log: list[list[float]], at: float, cost: float, slice_seconds: float) -> None:
     """Enter units; in a long log neighbours become one entry at the later moment, which errs to the safe side."""
     if len(log) >= _ENTRIES and 0 <= at - log[-1][0] <= slice_seconds:

@@ -16,7 +16,7 @@ import enum
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from types import UnionType
@@ -219,25 +219,32 @@ class Drift:
 
     def observe(self, connector: str, kind: Any, payload: Any, *, outcome: Outcome = Outcome.NOT_APPLIED) -> None:
         """Look at a payload that mapped well. Raises `ContractChangedError` where a field's mode is `refuse`."""
+        self.observe_each(connector, kind, (payload,), outcome=outcome)
+
+    def observe_each(
+        self, connector: str, kind: Any, payloads: Sequence[Any], *, outcome: Outcome = Outcome.NOT_APPLIED
+    ) -> None:
+        """The same for the items of a list."""
         plan = _plan(kind)
         if not (plan.fields or plan.items):
             return
         name = name_of(kind)
-        count = self.asked.get((connector, name), 0)
-        self.asked[connector, name] = count + 1
-        due = count < self.always or count % self.sample == 0
-        if not due and not plan.refuses:
-            return
-        found = differences(kind, payload)
-        if due:
-            self._count(connector, name, found)
-        refused = next((each for each in found if each.mode == "refuse" and each.change != ADDITIVE), None)
-        if refused is not None:
-            raise ContractChangedError(
-                f"the provider's answer changed its shape: {refused.path}: {refused.change.replace('_', ' ')}.",
-                fields={refused.path: f"is {refused.seen}"},
-                outcome=outcome,
-            )
+        first = self.asked.get((connector, name), 0)
+        self.asked[connector, name] = first + len(payloads)
+        for count, payload in enumerate(payloads, first):
+            due = count < self.always or count % self.sample == 0
+            if not due and not plan.refuses:
+                continue
+            found = differences(kind, payload)
+            if due:
+                self._count(connector, name, found)
+            refused = next((each for each in found if each.mode == "refuse" and each.change != ADDITIVE), None)
+            if refused is not None:
+                raise ContractChangedError(
+                    f"the provider's answer changed its shape: {refused.path}: {refused.change.replace('_', ' ')}.",
+                    fields={refused.path: f"is {refused.seen}"},
+                    outcome=outcome,
+                )
 
     def failed(self, connector: str, kind: Any, payload: Any, fields: Mapping[str, str]) -> None:
         """Look at a payload that could not be mapped; `fields` are the places and reasons of the error."""

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import re
 import select
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -61,11 +62,13 @@ class Http1Connection(asyncio.Protocol):
 
     async def exchange(self, request: httpx.Request, head: bytes, done: Callable[[], None]) -> httpx.Response:
         """Send a request whose head is ready and read the head of its answer; `done` is called when its body has been
-        closed. Raises httpx's errors; then, or when it is cancelled, the connection is closed."""
+        closed. Raises httpx's errors; then, or when it is cancelled, the connection is closed. The extension `sent_at`
+        of the request says when it left (monotonic seconds)."""
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
         self._begin(request.method)
         self._keep = False
         self._parser = httptools.HttpResponseParser(self)
+        request.extensions["sent_at"] = time.monotonic()
         try:
             await self._write(head, request.stream, timeouts.get("write"))
             while not self._headed:
@@ -231,9 +234,10 @@ class Http1Connection(asyncio.Protocol):
             self._keep = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header, of the head or of the trailer."""
+        """One header, of the head or of the trailer. Space around a value is no part of it (RFC 9110 §5.5); llhttp
+        leaves what follows."""
         if not self._headed:
-            self._raw.append((name, value))
+            self._raw.append((name, value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is whole; one of 1xx says nothing yet."""

@@ -16,11 +16,11 @@ from typing import Self
 
 from clew.core.budgets import Level, Terms
 from clew.core.database import make_private
-from clew.core.limit_store import Ask, Edit, StoreError, Taken, Wish, idle, parse, row, take
+from clew.core.limit_store import Ask, Edit, StoreError, Taken, Wish, idle, parse, read_level, row, take
 
 _TABLE = "CREATE TABLE IF NOT EXISTS budgets (key TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID"
 _WRITE = "INSERT INTO budgets (key, row) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET row = excluded.row"
-_READ = "SELECT row FROM budgets WHERE key = ?"
+_READ = "SELECT key, row FROM budgets WHERE key IN ({})"
 _SPINS = 40
 _SPIN_SECONDS = 0.00005
 _PATIENCE = 2.0
@@ -50,7 +50,7 @@ class SqliteStore:
     async def take(self, asks: Sequence[Ask], wish: Wish) -> Taken:
         """Take units in one write transaction."""
         async with self._writing() as now:
-            levels = [self._level(ask.key, now) for ask in asks]
+            levels = self._levels([ask.key for ask in asks], now)
             taken = take(asks, levels, wish, now)
             if not taken.ok and self._free_dead(asks, levels):
                 taken = take(asks, levels, wish, now)
@@ -66,7 +66,7 @@ class SqliteStore:
     async def change(self, key: str, terms: Terms, edit: Edit) -> None:
         """Edit a budget in one write transaction."""
         async with self._writing() as now:
-            level = self._level(key, now)
+            (level,) = self._levels([key], now)
             if edit(level, now):
                 self._connection.execute(_WRITE, (key, row(terms, level)))
 
@@ -74,7 +74,7 @@ class SqliteStore:
         """Read without a lock."""
         now = time.monotonic()
         with _named():
-            return now, [self._level(key, now) for key in keys]
+            return now, self._levels(keys, now)
 
     async def everything(self) -> tuple[float, dict[str, tuple[Terms, Level]]]:
         """All budgets in the file."""
@@ -87,9 +87,9 @@ class SqliteStore:
         """Close the file."""
         self._connection.close()
 
-    def _level(self, key: str, now: float) -> Level:
-        found = self._connection.execute(_READ, (key,)).fetchone()
-        return parse(found[0], now)[1] if found else Level()
+    def _levels(self, keys: Sequence[str], now: float) -> list[Level]:
+        rows = dict(self._connection.execute(_READ.format(",".join("?" * len(keys))), keys).fetchall())
+        return [read_level(rows[key], now) if key in rows else Level() for key in keys]
 
     @staticmethod
     def _free_dead(asks: Sequence[Ask], levels: Sequence[Level]) -> bool:

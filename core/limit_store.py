@@ -116,8 +116,12 @@ def row(terms: Terms, level: Level) -> str:
 
 def parse(text: str, now: float) -> tuple[Terms, Level]:
     """A budget as it was written down."""
-    terms, _, level = text.partition("\n")
-    return Terms.load(terms), Level.load(level, now)
+    return Terms.load(text.partition("\n")[0]), read_level(text, now)
+
+
+def read_level(text: str, now: float) -> Level:
+    """How it stands, for whoever knows its terms."""
+    return Level.load(text.partition("\n")[2], now)
 
 
 def idle(terms: Terms, level: Level, now: float) -> bool:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from clew.core.budget_news import adjust, learn, refuse
-from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, begun
+from clew.core.budgets import CIRCUIT, LEARNED, TRIPS, Level, Terms, begun, delayed, slack
 from clew.core.deadline import Deadline
 from clew.core.errors import ProviderDownError, RateLimitError
 from clew.core.limit_store import Ask, Edit, LimitStore, Mark, MemoryStore, Taken, Wish
@@ -141,11 +141,23 @@ class Limiter:
                 await self.store.change(ask.key, ask.terms, _freed(room.token))
 
     async def answered(
-        self, declared: Declared, sending: Sending, room: Pass, headers: Mapping[str, str], data: Any
+        self,
+        declared: Declared,
+        sending: Sending,
+        room: Pass,
+        headers: Mapping[str, str],
+        data: Any,
+        *,
+        sent_at: float | None = None,
     ) -> None:
-        """Take in what an answer says about budgets, what it really took, and that the provider is there."""
-        late = self.clock() - room.early
-        self._jitter(declared).observe(late, self.clock())
+        """Take in what an answer says about budgets, what it really took, and that the provider is there. `sent_at` is
+        when the request left, where that is known: a busy machine lets it wait past its moment."""
+        late, jitter = self.clock() - room.early, self._jitter(declared)
+        behind = 0.0 if sent_at is None else sent_at - room.early
+        for ask, mark in zip(room.asks, room.marks, strict=True):
+            if ask.terms.kind in {"sliding", "fixed"} and not mark[3] and behind > slack(ask.terms, jitter.margin):
+                await self.store.change(ask.key, ask.terms, _delayed(ask, mark))
+        jitter.observe(late, self.clock())
         for ask, limit, mark in zip(room.asks, room.limits, room.marks, strict=True):
             if ask.terms is CIRCUIT and mark[2] > 0:
                 await self.store.change(ask.key, CIRCUIT, _closed)
@@ -333,6 +345,10 @@ def _begun(terms: Terms, room: Pass, mark: Mark, late: float) -> Edit:
         return level.epoch == mark[1]
 
     return edit
+
+
+def _delayed(ask: Ask, mark: Mark) -> Edit:
+    return lambda level, now: level.epoch == mark[1] and delayed(ask.terms, level, ask.cost, now)
 
 
 def _adjusted(terms: Terms, units: float) -> Edit:

@@ -4,7 +4,7 @@ A model says where each field comes from; unmarked fields have the provider's ow
 another type than the model says is a changed contract, reported by field, and never passed on as if it were right.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -53,6 +53,17 @@ def read(kind: type[T], payload: Any, *, outcome: Outcome = Outcome.NOT_APPLIED)
         raise ContractChangedError(
             f"the provider's answer changed its shape: {first} {why}.", fields=fields, outcome=outcome
         ) from None
+
+
+def read_each(kind: type[T], payloads: Sequence[Any]) -> list[T] | None:
+    """`read` for the items of a list, in one go; None when one of them does not map: `read` then says which."""
+    compiled: Any = kind
+    reader = _reader(compiled)
+    try:
+        values: list[T] = _adapter(list[compiled]).validate_python([reader(each) for each in payloads])
+        return values
+    except ValidationError:
+        return None
 
 
 @cache

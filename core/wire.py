@@ -91,7 +91,7 @@ class Exchange:
     bare: tuple[httpx.URL, httpx.Headers] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bare = self.request.url, httpx.Headers(self.request.headers)
+        self.bare = self.request.url, self.request.headers  # `pin` replaces both, nothing changes them before
 
     def again(self) -> "Exchange":
         """The same request, fresh: nothing of an earlier attempt stays on it."""
@@ -349,7 +349,12 @@ class Wire:
         if exchange.response.status not in _BACKEND_GONE:
             assert exchange.room is not None
             await self.limiter.answered(
-                self.connector.declared, self._sending(exchange), exchange.room, headers, exchange.response.data
+                self.connector.declared,
+                self._sending(exchange),
+                exchange.room,
+                headers,
+                exchange.response.data,
+                sent_at=exchange.request.extensions.get("sent_at"),
             )
 
     async def judge(self, exchange: Exchange) -> None:

@@ -101,6 +101,7 @@ def main() -> int:
 def settle() -> None:
     """The start is over: the collector works again, and looks only at what comes from now on."""
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     gc.enable()
 
 

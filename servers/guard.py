@@ -64,9 +64,9 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Measure it."""
+        """Measure it. Space around a value is no part of it (RFC 9110 §5.5); llhttp leaves what follows."""
         self._measure(len(name) + len(value))
-        super().on_header(name, value)
+        super().on_header(name, value.strip(b" \t"))
 
     def _measure(self, size: int) -> None:
         self._size += size

@@ -1,6 +1,8 @@
 """Plots as inline SVG: no script, colours from the page's own style, and every mark says its figure on hovering."""
 
+import math
 from collections.abc import Sequence
+from datetime import date
 from html import escape
 
 from clew.servers.figures import count, percent
@@ -8,24 +10,43 @@ from clew.servers.figures import count, percent
 Bar = tuple[str, Sequence[tuple[str, int]]]
 """A label, and (class, amount) from the bottom to the top."""
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 990, 240, 44, 26, 10
+_HEIGHT, _LEFT, _BOTTOM, _TOP = 240, 44, 26, 10
+_WIDE, _NARROW = 990, 330
+"""Widths in the units of the letters' size: a plot that is only scaled down cannot be read on a phone."""
 
 
 def stacked(bars: Sequence[Bar], label: str) -> str:
-    """Bars over time, stacked by class. Labels are left out where they would touch."""
+    """Bars over days, stacked by class: once for a desk and once for a phone, of which the style shows one. Labels are
+    left out where they would touch."""
     peak = _round(max((sum(amount for _, amount in parts) for _, parts in bars), default=1))
+    return _stacked(bars, label, peak, _WIDE, "wide") + _stacked(bars, label, peak, _NARROW, "narrow")
+
+
+def _stacked(bars: Sequence[Bar], label: str, peak: int, whole: int, kind: str) -> str:
     room = _HEIGHT - _BOTTOM - _TOP
-    step = (_WIDTH - _LEFT) / max(len(bars), 1)
+    step = (whole - _LEFT) / max(len(bars), 1)
     width = min(step * 0.72, 56.0)
-    drawn = [_grid(peak, room)]
-    every = max(1, round(len(bars) / 12))
+    drawn = [_grid(peak, room, whole)]
+    every = max(1, math.ceil(len(bars) * 54 / (whole - _LEFT)))
     for position, (name, parts) in enumerate(bars):
         x = _LEFT + step * position + (step - width) / 2
         drawn.append(_column((x, width), name, parts, peak=peak, room=room))
         if position % every == 0:
             drawn.append(f'<text class="tick" x="{x + width / 2:.1f}" y="{_HEIGHT - 8}" text-anchor="middle">'
-                         f"{escape(name[5:] or name)}</text>")  # fmt: skip
-    return _svg(drawn, label, _WIDTH, _HEIGHT)
+                         f"{escape(_day(name))}</text>")  # fmt: skip
+    return (
+        f'<svg class="plot {kind}" viewBox="0 0 {whole} {_HEIGHT}" role="img" aria-label="{escape(label)}">'
+        f"{''.join(drawn)}</svg>"
+    )
+
+
+def _day(name: str) -> str:
+    """`2026-11-03` as `3 Nov`."""
+    try:
+        found = date.fromisoformat(name)
+    except ValueError:
+        return name
+    return f"{found.day} {found:%b}"
 
 
 def _column(place: tuple[float, float], name: str, parts: Sequence[tuple[str, int]], *, peak: int, room: float) -> str:
@@ -39,11 +60,11 @@ def _column(place: tuple[float, float], name: str, parts: Sequence[tuple[str, in
     return f"<g><title>{escape(name)}: {escape(said)}</title>{''.join(drawn)}</g>"
 
 
-def _grid(peak: int, room: float) -> str:
+def _grid(peak: int, room: float, whole: int) -> str:
     lines: list[str] = []
     for part in range(5):
         y = _HEIGHT - _BOTTOM - room * part / 4
-        lines.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        lines.append(f'<line class="grid" x1="{_LEFT}" x2="{whole}" y1="{y:.1f}" y2="{y:.1f}"/>')
         lines.append(f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
                      f"{count(peak * part / 4)}</text>")  # fmt: skip
     return "".join(lines)
@@ -52,19 +73,13 @@ def _grid(peak: int, room: float) -> str:
 def horizontal(rows: Sequence[tuple[str, float, str]], kind: str, label: str, *, whole: float | None = None) -> str:
     """Bars from left to right: name, amount, and the figure that stands at its end. `whole` is the full length."""
     top = whole or max((amount for _, amount, _ in rows), default=1.0) or 1.0
-    height, left, width = 30, 152, 480
-    room = width - left - 118
-    drawn: list[str] = []
-    for position, (name, amount, figure) in enumerate(rows):
-        y = position * height
-        long = max(amount / top * room, 1.5)
-        drawn.append(
-            f'<text class="name" x="{left - 10}" y="{y + 19}" text-anchor="end">{escape(name)}</text>'
-            f'<rect class="rail" x="{left}" y="{y + 7}" width="{room}" height="16" rx="3"/>'
-            f'<rect class="{kind}" x="{left}" y="{y + 7}" width="{long:.1f}" height="16" rx="3"/>'
-            f'<text class="figure" x="{left + room + 8}" y="{y + 19}">{escape(figure)}</text>'
-        )
-    return _svg(drawn, label, width, height * max(len(rows), 1))
+    drawn = [
+        f'<dt>{escape(name)}</dt><dd><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="rail" width="100" height="10"/><rect class="{kind}" width="{max(amount / top * 100, 0.5):.1f}" '
+        f'height="10"/></svg><span>{escape(figure)}</span></dd>'
+        for name, amount, figure in rows
+    ]
+    return f'<dl class="bars" aria-label="{escape(label)}">{"".join(drawn)}</dl>'
 
 
 def meter(rate: float | None) -> str:
@@ -76,13 +91,6 @@ def meter(rate: float | None) -> str:
         f'<svg class="meter" viewBox="0 0 60 8" role="img" aria-label="{percent(rate)}">'
         f'<rect class="rail" width="60" height="8" rx="4"/>'
         f'<rect class="{shade}" width="{60 * rate:.1f}" height="8" rx="4"/></svg>'
-    )
-
-
-def _svg(drawn: Sequence[str], label: str, width: int, height: int) -> str:
-    return (
-        f'<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
-        f"{''.join(drawn)}</svg>"
     )
 
 

@@ -5,12 +5,12 @@ Claude Code and Codex show the structured half, Gemini the text, Copilot both; o
 Codex the structured half, Gemini and Copilot both. Whoever shows both pays twice, and gets one half only.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from mcp import types
 
+from clew.core.audit import as_line
 from clew.core.errors import CallError
 
 _BOTH_OF_SUCCESS = ("copilot",)
@@ -25,8 +25,7 @@ def succeed(structured: Mapping[str, Any], caller: str = "") -> types.CallToolRe
     """
     if _is(caller, _BOTH_OF_SUCCESS):
         return types.CallToolResult(content=text(_ELSEWHERE), structured_content=dict(structured))
-    whole = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
-    return types.CallToolResult(content=text(whole), structured_content=dict(structured))
+    return types.CallToolResult(content=text(as_line(structured)), structured_content=dict(structured))
 
 
 def fail(error: CallError, caller: str = "") -> types.CallToolResult:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from clew.core.audit import as_line
 from clew.core.call import Call, Structured
 from clew.core.connection import LOCAL_TENANT
 from clew.core.errors import InvalidInputError
@@ -144,7 +145,7 @@ def _cut(value: Any, longest: int, most: int) -> Any:
 
 
 def _text(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return as_line(data)
 
 
 def _bytes(data: Any) -> int:

@@ -37,7 +37,11 @@ PLOTS = """
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 14px; margin: 14px 0; }
 .card > .soft { font-size: 13px; margin-bottom: 12px; }
 .plot { width: 100%; height: auto; display: block; } .plot text { fill: var(--soft); font-size: 12px; }
-.plot .name, .plot .figure { font-size: 13px; fill: var(--ink); } .plot .figure { font-variant-numeric: tabular-nums; }
+.plot.narrow { display: none; }
+.bars { display: grid; grid-template-columns: max-content minmax(40px, 1fr) max-content; gap: 10px 12px; margin: 0;
+  font-size: 13px; align-items: center; }
+.bars dt { text-align: right; } .bars dd { display: contents; }
+.bars svg { width: 100%; height: 16px; border-radius: 3px; } .bars span { font-variant-numeric: tabular-nums; }
 .grid { stroke: var(--line); } .good { fill: var(--good); } .failed { fill: var(--failed); }
 .unknown { fill: var(--unknown); } .blue { fill: var(--blue); } .rail { fill: var(--rail); }
 .legend { display: flex; gap: 18px; font-size: 13px; color: var(--soft); margin: 10px 0 0; padding: 0; }
@@ -50,11 +54,15 @@ th { font-weight: 550; color: var(--soft); font-size: 12.5px; text-align: right;
   border-bottom: 1px solid var(--line); }
 td { text-align: right; padding: 8px 10px; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; } tr:last-child td { border-bottom: 0; }
-.total td { font-weight: 600; } .meter { width: 60px; height: 8px; margin-right: 8px; vertical-align: middle; }
+.total td { font-weight: 600; } .meter { width: 60px; height: 8px; vertical-align: middle; }
+.rate { display: inline-block; min-width: 4.4em; }
+@media (max-width: 640px) { .plot.wide, .meter { display: none; } .plot.narrow { display: block; }
+  .rate { min-width: 0; } .card { padding: 14px 16px; } th, td { padding: 8px 7px; }
+  .scroll td:first-child { white-space: normal; min-width: 8.5em; } }
 """
 """What the figures themselves look like; the console's pages bring the colours under the same names."""
 _SECURITY = "default-src 'none'; style-src 'unsafe-inline'"
-_COLUMNS = ("Calls", "Success", "Sent again", "Person", "Unknown", "Median", "95 %", "Tokens", "Cost")
+_COLUMNS = ("Calls", "Success", "Sent again", "Person", "In doubt", "Median", "95 %", "Tokens", "Cost")
 _NOTES = (
     "A call is a success when it ended well, or when the world already was as it should be. A call in doubt may have "
     "changed something at the provider although no answer came back; it is never repeated blindly.",
@@ -78,13 +86,16 @@ def render(found: Found) -> str:
 
 def body(found: Found) -> str:
     """Figures, plots and table, for any page that has their style."""
+    if not found["total"]["calls"]:
+        said = '<h2>No calls in this time</h2><p class="soft">A longer one may have some.</p>'
+        return f'<section class="card">{said}</section>'
     pair = f'<div class="pair">{_failures(found)}{_complexity(found)}</div>'
     return "".join([_tiles(found), _over_time(found), pair, _table(found)])
 
 
 def _header(found: Found) -> str:
     if not found["total"]["calls"]:
-        return "<header><h1>What the agents did</h1><p class='soft'>No calls in this time.</p></header>"
+        return "<header><h1>What the agents did</h1></header>"
     first, last = _date(found["from"]), _date(found["to"])
     when = first if first == last else f"{first} to {last}"
     return f"<header><h1>What the agents did</h1><p class='soft'>{when}</p></header>"
@@ -97,7 +108,11 @@ def _tiles(found: Found) -> str:
     answered = span(people["answer_seconds_mean"])
     logins = f"a login in {percent(total['reconnect_rate'])}" if total["reconnect_rate"] else ""
     tiles = [
-        (count(total["calls"]), "calls", f"{count(total['requests'])} requests to providers"),
+        (
+            count(total["calls"]),
+            "call" if total["calls"] == 1 else "calls",
+            f"{count(total['requests'])} {'request' if total['requests'] == 1 else 'requests'} to providers",
+        ),
         (percent(total["success_rate"]), "of calls succeeded", f"{percent(total['retry_rate'])} after sending again"),
         (
             percent(tasks["success_rate"]),
@@ -110,12 +125,22 @@ def _tiles(found: Found) -> str:
             ", ".join(filter(None, (f"{answered} to answer" if answered else "nobody had to answer", logins))),
         ),
         (span(people["seconds_to_intervention_mean"]), "until a person came in", "mean, where one did"),
-        (percent(total["unknown_rate"]), "left in doubt", "no answer came back"),
-        (span(resolution["seconds_mean"]), "from failure to success", f"mean; {resolution['open']} still open"),
+        (
+            percent(total["unknown_rate"]),
+            "left in doubt",
+            "no answer came back" if total["unknown_rate"] else "of all calls",
+        ),
+        (
+            span(resolution["seconds_mean"]),
+            "from failure to success",
+            f"mean; {resolution['open']} still open"
+            if resolution["seconds_mean"] or resolution["open"]
+            else "no failure",
+        ),
         (spent or tokens, "for a successful task", tokens if spent else "no prices are set"),
     ]
     cells = [
-        f'<div class="card tile"><b>{escape(figure) or "-"}</b><span class="what">{escape(what)}</span>'
+        f'<div class="card tile"><b>{escape(figure) or "&ndash;"}</b><span class="what">{escape(what)}</span>'
         f"<span>{escape(more)}</span></div>"
         for figure, what, more in tiles
     ]
@@ -138,7 +163,8 @@ def _failures(found: Found) -> str:
         (code.replace("_", " "), float(number), f"{number}") for code, number in list(found["failures"].items())[:8]
     ]
     drawn = horizontal(rows, "failed", "Failures by code") if rows else '<p class="soft">Nothing failed.</p>'
-    return f'<section class="card"><h2>Why calls failed</h2><p class="soft">{total} calls, by code</p>{drawn}</section>'
+    said = f'<p class="soft">{total} {"call" if total == 1 else "calls"}, by code</p>' if rows else ""
+    return f'<section class="card"><h2>Why calls failed</h2>{said}{drawn}</section>'
 
 
 def _complexity(found: Found) -> str:
@@ -161,7 +187,7 @@ def _of(each: Found) -> str:
 def _table(found: Found) -> str:
     columns = _COLUMNS if found["priced"] else _COLUMNS[:-1]
     head = "".join(f"<th>{name}</th>" for name in (str(found["by"]).capitalize(), *columns))
-    rows = [_row(escape(each["name"]), each, found, "") for each in found["rows"][:40]]
+    rows = [_row(_breaking(each["name"]), each, found, "") for each in found["rows"][:40]]
     rows += [_row("All", found["total"], found, ' class="total"')] if len(found["rows"]) > 1 else []
     return (
         f'<section class="card"><h2>By {escape(found["by"])}</h2><div class="scroll">'
@@ -170,12 +196,17 @@ def _table(found: Found) -> str:
     )
 
 
+def _breaking(name: str) -> str:
+    """A name that a narrow column breaks where a person would."""
+    return escape(name).replace(".", ".<wbr>").replace("_", "_<wbr>")
+
+
 def _row(name: str, row: Found, found: Found, kind: str) -> str:
     rates = [percent(row[f"{each}_rate"]) for each in ("retry", "intervention", "unknown")]
     cells = [
         name,
         count(row["calls"]),
-        f"{meter(row['success_rate'])}{percent(row['success_rate'])}",
+        f'{meter(row["success_rate"])}<span class="rate">{percent(row["success_rate"])}</span>',
         *rates,
         span(row["seconds_p50"]),
         span(row["seconds_p95"]),

@@ -156,11 +156,17 @@ async def _lists(at: Visit) -> str:
     return f"{len(tools)} tools, {len(destructive)} destructive"
 
 
+def _is_ours(text: str, body: str) -> None:
+    """What was written, and below it the mark by which a lost answer is found again; GitHub's pages do not show it."""
+    expect(re.fullmatch(re.escape(text) + r"\n\n<!-- clew-[0-9a-f]{20} -->", body), body)
+
+
 async def _creates(at: Visit) -> str:
     made = await at.call("create_issue", title="Made by a tool", body="ünïcode ✓", labels=["seeded"])
     at.notes["issue"] = made["number"]
     read = await at.call("get_issue", number=made["number"])
-    same(("Made by a tool", "ünïcode ✓", "open", OWNER), (read["title"], read["body"], read["state"], read["author"]))
+    same(("Made by a tool", "open", OWNER), (read["title"], read["state"], read["author"]))
+    _is_ours("ünïcode ✓", read["body"])
     return "reads as written, with its letters beyond ASCII"
 
 
@@ -168,7 +174,8 @@ async def _updates(at: Visit) -> str:
     number = at.notes["issue"]
     await at.call("update_issue", number=number, title="Renamed", state="closed", state_reason="completed")
     read = await at.call("get_issue", number=number)
-    same(("Renamed", "closed", "ünïcode ✓"), (read["title"], read["state"], read["body"]))
+    same(("Renamed", "closed"), (read["title"], read["state"]))
+    _is_ours("ünïcode ✓", read["body"])
     return "title and state changed, body kept"
 
 
@@ -211,7 +218,8 @@ async def _comments(at: Visit) -> str:
     made = await at.call("add_comment", number=1, body="to be deleted")
     at.notes["comment"] = made["id"]
     found, pages = await _all_pages(at, "list_comments", number=1)
-    same((made["id"], "to be deleted"), (found[-1]["id"], found[-1]["body"]))
+    same(made["id"], found[-1]["id"])
+    _is_ours("to be deleted", found[-1]["body"])
     same((COMMENTS + 1, 2), (len(found), pages))
     return f"{len(found)} comments on {pages} pages, ours is the last"
 
@@ -220,7 +228,7 @@ async def _declines(at: Visit) -> str:
     at.answer[0] = "decline"
     error = await at.refused("delete_comment", comment_id=at.notes["comment"])
     same(("denied", "not_applied"), (error["code"], error["outcome"]))
-    same("to be deleted", (await at.call("get_comment", comment_id=at.notes["comment"]))["body"])
+    _is_ours("to be deleted", (await at.call("get_comment", comment_id=at.notes["comment"]))["body"])
     return "denied, and the comment is still there"
 
 

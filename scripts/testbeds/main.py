@@ -22,6 +22,7 @@ BEDS: Mapping[str, str] = {
     "inspector": "testbeds.inspector",
     "conformance": "testbeds.conformance",
     "claude": "testbeds.claude",
+    "install": "testbeds.installs",
     "hosts": "testbeds.hosts",
     "consent": "testbeds.consent",
 }
@@ -55,9 +56,9 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "tested-with",
         description="Run clew against software that nobody here wrote: a GitHub, a Google and a Slack with "
-        "state, GitHub's and Stripe's own API descriptions, MCP's conformance suite and Inspector, Claude Code and "
-        "Codex. Everything runs on 127.0.0.1 and is stopped at the end. The first run installs about 1.6 GB of Node "
-        "packages into .cache/testbeds; it needs npm.",
+        "state, GitHub's and Stripe's own API descriptions, MCP's conformance suite and Inspector, Claude Code, "
+        "Codex, Gemini CLI and opencode. Everything runs on 127.0.0.1 and is stopped at the end. The first run "
+        "installs about 2.4 GB of Node packages into .cache/testbeds; it needs npm.",
         epilog="example: scripts/tested-with --only github,inspector",
     )
     parser.add_argument("--only", type=_names, default=list(BEDS), metavar="A,B", help=f"of {', '.join(BEDS)}")

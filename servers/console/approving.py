@@ -92,7 +92,8 @@ async def approve_edited(request: Request) -> Response:
         return _looked(request, approval, question, problem="The object has changed since you looked. Look again.")
     await desk.approvals.vote(
         approval.id, Verdict.APPROVE, approver=request.state.visitor.person, channel=Channel.CONSOLE,
-        note=_note(form), edit=Edit(question.arguments, question.digest), seen=form.get("seen", "none"),
+        note=_note(form), edit=Edit(question.arguments, question.digest, question.preview),
+        seen=form.get("seen", "none"),
     )  # fmt: skip
     return RedirectResponse(f"{BASE}/approvals/{approval.id}", 303)
 
@@ -101,7 +102,7 @@ def _shown(request: Request, approval: Approval) -> Response:
     me = request.state.visitor.person
     agreed = sum(vote.verdict is Verdict.APPROVE for vote in approval.votes)
     return view.page(
-        request, "approval.html", approval=approval, question=approval.question, agreed=agreed,
+        request, "approval.html", approval=approval, question=approval.asks, agreed=agreed,
         can_decide=approval.state is State.PENDING and not _voted(approval, me), voted=_voted(approval, me),
         # Once somebody has approved, everybody must approve the same.
         can_edit=agreed == 0, changes=changes(approval.question.arguments, approval.edit.arguments)

@@ -311,8 +311,12 @@ async def test_a_yes_to_what_another_has_changed_meanwhile_is_no_yes(desk: Desk,
         assert (await ada.submit(f"{path}/edit")).status_code == 200
         assert (await bob.submit(path, verdict="approve")).status_code == 409
         assert await state(desk, waits.id) is State.PENDING
-        seen = await bob.get(path)
+        listed, seen = await bob.get(f"{BASE}/approvals"), await bob.get(path)
+        # What a yes is to now is another person, and it is that one whom bob has to see.
+        assert "con_000004" in listed.text
         assert "con_000004" in seen.text
+        assert "Dijkstra" in seen.text
+        assert "Turing" not in seen.text
 
 
 async def test_an_edit_counts_only_for_what_was_looked_at(desk: Desk, ada: Browser) -> None:

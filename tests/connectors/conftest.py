@@ -1,7 +1,7 @@
 """How the tests of a connector call its tools: through the whole walk, with real httpx, to a mocked provider."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import httpx
 import pytest
 import respx
 from jsonschema import Draft202012Validator
+from tests.connectors.described import faults
 from tests.core.writes import PaddedSealer
 
 from clew import Connector, Secret
@@ -26,11 +27,20 @@ from clew.core.wire import Wire
 
 
 class Token:
-    """An authorizer with one fixed token that cannot be renewed into another."""
+    """An authorizer with one fixed token that cannot be renewed into another. It sees each request as it leaves."""
+
+    def __init__(self) -> None:
+        self.seen: list[httpx.Request] = []
 
     async def apply(self, request: httpx.Request) -> str:
         Bearer().apply(request, lambda name: Secret("a-token"))
+        self.seen.append(request)
         return "1"
+
+    def taken(self) -> list[httpx.Request]:
+        """The requests since it was asked last."""
+        seen, self.seen = self.seen, []
+        return seen
 
     async def renew(self, generation: str) -> None:
         """The same token is all there is."""
@@ -42,16 +52,20 @@ async def no_wait(seconds: float) -> None:
 
 @dataclass
 class Calling:
-    """Calls tools. Two tries for what may be tried again; results must be valid by the tool's output schema."""
+    """Calls tools. Two tries for what may be tried again; results must be valid by the tool's output schema, requests
+    by the provider's description where we have one."""
 
     client: httpx.AsyncClient
     journal: Journal | None = None
     seconds: float = 5
+    wires: list[Wire] = field(default_factory=list[Wire])
 
     def wire(self, connector: Connector, base_url: str = "") -> Wire:
         connection = Connection("local", connector.name, "work")
         retry = RetryPolicy(attempts=2)
-        return Wire(connector, connection, Token(), self.client, base_url, Limiter(), retry, sleep=no_wait)
+        made = Wire(connector, connection, Token(), self.client, base_url, Limiter(), retry, sleep=no_wait)
+        self.wires.append(made)
+        return made
 
     async def __call__(
         self,
@@ -66,16 +80,27 @@ class Calling:
         wire = wire or self.wire(connector, base_url)
         chosen = connector.tools[tool]
         call = Call(chosen, arguments, wire.connection, wire, Deadline.after(self.seconds), host or SilentHost())
-        result = await Walk(sink=lambda record: None, journal=self.journal)(call)
+        try:
+            result = await Walk(sink=lambda record: None, journal=self.journal)(call)
+        finally:
+            self.look(wire, tool)
         validator: Any = Draft202012Validator(chosen.signature.output_schema)
         validator.validate(result)
         return result
+
+    def look(self, wire: Wire, by: str) -> None:
+        """Every request that left over this wire since the last look is one that its provider describes."""
+        if isinstance(wire.authorizer, Token):
+            assert faults(wire, by, wire.authorizer.taken()) == []
 
 
 @pytest.fixture
 async def call() -> AsyncIterator[Calling]:
     async with httpx.AsyncClient() as client:
-        yield Calling(client)
+        calling = Calling(client)
+        yield calling
+        for wire in calling.wires:
+            calling.look(wire, "no tool")
 
 
 @pytest.fixture

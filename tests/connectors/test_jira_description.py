@@ -82,7 +82,7 @@ def description() -> Description:
         sys.path.pop()
     if not FILE.is_file():
         pytest.skip(f"there is no {FILE}: run scripts/tested-with --only stripe once, or set CLEW_JIRA_DESCRIPTION.")
-    return module.Description(FILE)
+    return module.Description.read(FILE)
 
 
 def faults(description: Description, request: httpx.Request) -> list[str]:

@@ -44,8 +44,12 @@ UNKNOWN = {
     "query parameter $deltatoken is unknown",
     "query parameter $skiptoken is unknown",
     "body field contentBytes is unknown",  # of attachments: it is a fileAttachment's
+    "body field attachments.contentBytes is unknown",
 }
 """What Microsoft's documentation has and this description leaves out."""
+
+ORDER = "query parameter $orderby: 0: 'start/dateTime' is not one of"
+"""It lists the fields of an event, and no field of a field, by which the documentation's examples order."""
 
 WINDOW = {"start": "2091-03-01T00:00:00Z", "end": "2091-03-08T00:00:00Z"}
 LETTER = {"to": ["grace@away.example"], "subject": "x", "text": "x"}
@@ -130,7 +134,7 @@ def description() -> Description:
         sys.path.pop()
     if not FILE.is_file():
         pytest.skip(f"there is no {FILE}: run scripts/tested-with --only stripe once, or set CLEW_GRAPH_DESCRIPTION.")
-    found = module.Description(FILE)
+    found = module.Description.read(FILE)
     for part in _parts([found.document["components"], found.document["paths"]]):
         # Its generator makes the name of its type a required field of everything; no example in the documentation has
         # it.
@@ -161,7 +165,7 @@ def faults(description: Description, method: str, url: str, content: bytes) -> l
         return [fault for each in inside for fault in each]
     path = re.sub("/delta$", "/microsoft.graph.delta()", re.sub(ACTIONS, r"/microsoft.graph.\1", path))
     found: list[str] = description.faults(method, path, query, content)
-    return [each for each in found if each not in UNKNOWN]
+    return [each for each in found if each not in UNKNOWN and not each.startswith(ORDER)]
 
 
 EVENT = {

@@ -182,6 +182,24 @@ async def test_a_yes_counts_for_what_the_person_had_before_them(approvals: Appro
     assert both.state is State.APPROVED
 
 
+async def test_what_is_asked_of_the_next_person_is_what_the_first_one_made_of_it(approvals: Approvals) -> None:
+    asked = await approvals.request(QUESTION, wanting(needed=2), requester="claude")
+    edit = Edit(
+        {"id": "pay_2"}, replace(QUESTION, arguments={"id": "pay_2"}, preview={"amount": 7}).digest, {"amount": 7}
+    )
+    await approvals.vote(asked.id, Verdict.APPROVE, approver="ada", channel=Channel.CLI, edit=edit)
+    now = await approvals.get(asked.id)
+    assert (now.asks.arguments, now.asks.preview, now.asks.digest) == ({"id": "pay_2"}, {"amount": 7}, now.shown)
+    assert now.question == QUESTION
+
+
+async def test_an_edit_that_changes_nothing_is_a_plain_yes(approvals: Approvals) -> None:
+    asked = await approvals.request(QUESTION, ASK, requester="claude")
+    edit = Edit(QUESTION.arguments, QUESTION.digest, QUESTION.preview)
+    voted = await approvals.vote(asked.id, Verdict.APPROVE, approver="ada", channel=Channel.CLI, edit=edit)
+    assert (voted.state, voted.edit) == (State.APPROVED, None)
+
+
 async def test_an_approval_that_is_not_there_is_not_found(approvals: Approvals) -> None:
     with pytest.raises(NotFoundError, match="there is no approval 'nope'"):
         await approvals.get("nope")

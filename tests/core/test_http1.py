@@ -61,6 +61,12 @@ def answering(*answers: bytes) -> Talk:
     return talk
 
 
+async def test_space_around_a_header_s_value_is_no_part_of_it() -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nReplayed: \t true \t \r\n\r\nok"
+    async with serving(answering(answer)) as (client, server):
+        assert (await client.get(server.url)).headers["replayed"] == "true"
+
+
 @pytest.mark.parametrize(
     ("answer", "body"),
     [

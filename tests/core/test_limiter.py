@@ -280,6 +280,35 @@ async def test_a_late_first_answer_moves_the_beginning_of_what_it_used() -> None
     assert acme.level("").even == even
 
 
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_a_request_that_left_late_is_counted_for_as_much_longer(*, noticed: bool) -> None:
+    acme = line(Limit(amount=50, per=1))
+    arrived: list[float] = []
+    late: Pass | None = None
+    for number in range(120):
+        room = await acme.enter()
+        arrived.append(acme.clock.now + 0.045 * (number == 1))  # the second one, which was free to go at once
+        if number == 1:
+            late = room
+            continue
+        await acme.limiter.answered(acme.declared, acme.sending(), room, {}, None, sent_at=acme.clock.now)
+        if late is not None and acme.clock.now > arrived[1]:
+            sent_at = arrived[1] if noticed else None
+            await acme.limiter.answered(acme.declared, acme.sending(), late, {}, None, sent_at=sent_at)
+            late = None
+    arrived.sort()
+    most = max(sum(at <= each < at + 1 for each in arrived) for at in arrived)
+    assert most == (50 if noticed else 51), "the provider would have refused one"
+
+
+async def test_where_everything_is_late_no_more_is_held_back_than_twice_what_may_go_at_once() -> None:
+    acme = line(Limit(amount=500, per=10))
+    rooms = [await acme.enter() for _ in range(100)]
+    for room in rooms:
+        await acme.limiter.answered(acme.declared, acme.sending(), room, {}, None, sent_at=room.early + 1)
+    assert sum(units for _, units in acme.level("").log) == 20
+
+
 async def test_without_a_rate_limit_of_its_own_a_refusal_stops_what_is_learned() -> None:
     acme = line(Limit(amount=5, kind="concurrency"))
     room = await acme.enter()

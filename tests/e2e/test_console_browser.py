@@ -185,6 +185,8 @@ async def test_an_agent_asks_a_person_decides_in_chromium_and_the_agent_goes_on(
         assert sandbox.state.store.contacts.get("con_000004") is None
 
         await page.click("nav >> text=Audit")
+        while not await page.query_selector(".rows a"):  # a record is in the database within a tenth of a second
+            await page.reload()
         await page.click(".rows a >> nth=0")
         await page.wait_for_selector("text=Timeline")
         await page.click("nav >> text=Stats")

@@ -18,7 +18,19 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "scripts" / "tested-with"
 PAGE = ROOT / "docs" / "tested-with.md"
-BEDS = ("github", "google", "slack", "prism", "stripe", "inspector", "conformance", "claude", "hosts")
+BEDS = (
+    "github",
+    "google",
+    "slack",
+    "prism",
+    "stripe",
+    "inspector",
+    "conformance",
+    "claude",
+    "install",
+    "hosts",
+    "consent",
+)
 
 
 def run_script(*words: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mcp import Client
 
+from clew.core.approvals import Edit, Verdict, open_approvals
+from clew.core.policy import Channel
 from clew.servers.mcp import build_server
 from clew.servers.runtime import Runtime
 from clew.servers.sandbox import Sandbox
@@ -113,6 +115,118 @@ def test_a_yes_needs_somebody_at_a_terminal(place: "Place", connected: Sandbox) 
     terminal.type("")
     assert terminal.end() == 1
     assert (agent_calls())["error"]["code"] == "approval_required"
+
+
+async def _bob(id: str, contact: str) -> None:
+    """Another person approves the deletion of another contact, which they have looked at."""
+    settings = load_settings()
+    async with Runtime.open(settings, ["acme"]) as runtime:
+        question = await runtime.question("delete_contact", {"contact_id": contact}, because="rule 'pairs'")
+        approvals = await open_approvals(runtime.store.database, runtime.store.sealer)
+        edit = Edit(question.arguments, question.digest, question.preview)
+        await approvals.vote(id, Verdict.APPROVE, approver="bob", channel=Channel.CLI, edit=edit)
+
+
+PAIRS = '[[policy.rules]]\nname = "pairs"\ntool = "delete_*"\nthen = "ask"\nneeded = 2\nchannels = ["cli"]\n'
+
+
+@pytest.mark.usefixtures("hasty")
+def test_the_second_person_is_shown_what_the_first_one_changed_and_says_yes_to_that(
+    place: "Place", connected: Sandbox, rules: Callable[[str], None]
+) -> None:
+    rules(PAIRS)
+    agent_calls()
+    (waiting,) = json.loads(place.run("approvals", "--json").out)
+    asyncio.run(_bob(waiting["id"], "con_000004"))
+    shown = place.run("approvals", "show", waiting["id"]).out
+    terminal = place.terminal("approvals", "approve", waiting["id"])
+    terminal.see("Approve this? [y/N]")
+    for told in (shown, terminal.seen):
+        assert "family_name: Dijkstra" in told
+        assert "Turing" not in told
+    assert "bob approved other arguments" in terminal.seen
+    terminal.type("y")
+    assert terminal.end() == 0
+    agent_calls()
+    assert [(each.action, each.id) for each in connected.state.commits] == [("delete", "con_000004")]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_yes_to_what_another_person_changed_while_one_was_reading_is_refused(
+    place: "Place", connected: Sandbox, rules: Callable[[str], None]
+) -> None:
+    rules(PAIRS)
+    agent_calls()
+    (waiting,) = json.loads(place.run("approvals", "--json").out)
+    terminal = place.terminal("approvals", "approve", waiting["id"])
+    terminal.see("Approve this? [y/N]")
+    asyncio.run(_bob(waiting["id"], "con_000004"))
+    terminal.type("y")
+    terminal.see("is for other arguments by now; look at it again")
+    assert terminal.end() == 1
+    assert agent_calls()["error"]["code"] == "approval_required"
+    assert connected.state.committed("contact", "delete") == 0
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_is_decided_or_is_for_others_is_refused_before_anybody_reads_it(
+    place: "Place", connected: Sandbox, rules: Callable[[str], None]
+) -> None:
+    agent_calls()
+    (waiting,) = json.loads(place.run("approvals", "--json").out)
+    assert place.run("approvals", "deny", waiting["id"]).code == 0
+    for words in (("approve", waiting["id"]), ("edit", waiting["id"], "contact_id=con_000004")):
+        terminal = place.terminal("approvals", *words)
+        terminal.see("is denied by")
+        assert terminal.end() == 1
+        assert "[y/N]" not in terminal.seen
+    rules('[[policy.rules]]\nname = "boss"\ntool = "delete_*"\nthen = "ask"\napprovers = ["the boss"]\n')
+    agent_calls(CHANGED)
+    (others,) = json.loads(place.run("approvals", "--json").out)
+    place.patch.setenv("USER", "the boss")
+    place.patch.setenv("LOGNAME", "the boss")
+    terminal = place.terminal("approvals", "approve", others["id"])
+    terminal.see("may not decide this")
+    assert terminal.end() == 1
+    assert "[y/N]" not in terminal.seen
+    assert connected.state.committed("contact", "delete") == 0
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("contact_id=", "is not a valid name"),
+        ("contact_idd=con_000004", "Did you mean contact_id"),
+        ("contact_id=con_999999", "not_found"),
+        ("con_000004", "is not key=value"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_refused_in_a_sentence(
+    place: "Place", connected: Sandbox, pair: str, said: str
+) -> None:
+    agent_calls()
+    (waiting,) = json.loads(place.run("approvals", "--json").out)
+    terminal = place.terminal("approvals", "edit", waiting["id"], pair)
+    terminal.see(said)
+    assert terminal.end() in {1, 2}
+    assert "[y/N]" not in terminal.seen
+    assert json.loads(place.run("approvals", "--json").out)[0]["state"] == "pending"
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_a_terminal_could_obey_or_an_eye_mistake_is_told(place: "Place", connected: Sandbox) -> None:
+    alan = connected.state.store.contacts.get("con_000003")
+    assert alan is not None
+    alan["email"] = "\u0430lan@customer.example\x1b[2J\x1b]0;x\x07\u202e"
+    agent_calls()
+    (waiting,) = json.loads(place.run("approvals", "--json").out)
+    place.run("approvals", "deny", waiting["id"], "--note", "no\x1b[2J\u202e")
+    ways = [place.run("approvals", *words).out for words in (("--all",), ("--all", "--json"), ("show", waiting["id"]))]
+    for told in ways:
+        assert not any(each in told for each in ("\x1b", "\x07", "\u202e")), repr(told)
+    assert "Be careful" in ways[2]
+    assert "reads as" in ways[2]
 
 
 def test_nothing_waits_where_nothing_was_asked(place: "Place") -> None:

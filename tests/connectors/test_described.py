@@ -1,0 +1,90 @@
+"""The descriptions that every request in these tests is held against notice what is wrong."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+from tests.connectors.described import PLACE, STALE, Judge, connector, judge
+
+WRONG: dict[str, list[tuple[str, str, Any]]] = {
+    "github": [
+        ("GET", "/repos/o/r/isues", None),
+        ("GET", "/repos/o/r/issues?state=ajar", None),
+        ("GET", "/repos/o/r/issues?size=20", None),
+        ("POST", "/repos/o/r/issues", {"body": "no title"}),
+        ("POST", "/repos/o/r/issues", {"title": "t", "colour": "red"}),
+        ("PUT", "/repos/o/r/pulls/1/merge", {"merge_method": "guess"}),
+    ],
+    "jira": [
+        ("GET", "/rest/api/3/isue/ED-1", None),
+        ("GET", "/rest/api/3/search/jql?size=3", None),
+        ("GET", "/rest/api/3/search/jql?maxResults=many", None),
+        ("PUT", "/rest/api/3/issue/ED-1/assignee", {"account": "a"}),
+        ("POST", "/rest/api/3/issue", {"fields": []}),
+    ],
+    "google_calendar": [
+        ("GET", "/calendar/v3/calendars/primary/event", None),
+        ("GET", "/calendar/v3/calendars/primary/events?orderBy=end", None),
+        ("GET", "/calendar/v3/calendars/primary/events?since=x", None),
+        ("POST", "/calendar/v3/calendars/primary/events", {"summary": "no times"}),
+        ("POST", "/calendar/v3/freeBusy", {"timeMin": "x", "timeMax": "y", "items": [{"name": "x"}]}),
+    ],
+    "gmail": [
+        ("GET", "/gmail/v1/users/me/message", None),
+        ("GET", "/gmail/v1/users/me/messages?limit=3", None),
+        ("GET", "/gmail/v1/users/me/messages/m1?format=small", None),
+        ("POST", "/gmail/v1/users/me/messages/batchModify", {"ids": "m1"}),
+    ],
+    "notion": [
+        ("GET", "/page/p1", None),
+        ("GET", "/users?limit=3", None),
+        ("POST", "/comments", {"parent": {"page_id": "p1"}, "rich_text": "not rich"}),
+        ("PATCH", "/blocks/b1/children", {"children": [{"paragraph": {"text": []}}]}),
+        ("POST", "/data_sources/d1/query", {"page_size": "many"}),
+    ],
+    "slack": [
+        ("POST", "/chat.postMessages", None),
+        ("POST", "/chat.postMessage", {"channel": "C1", "text": "x", "mood": "glad"}),
+        ("POST", "/conversations.history", {"limit": "3"}),
+        ("POST", "/conversations.history", {"channel": "C1", "limit": "many"}),
+    ],
+    "sendgrid": [
+        ("POST", "/mail/sent", {}),
+        ("GET", "/suppression/blocks?page=3", None),
+        ("POST", "/mail/send", {"from": {"email": "a@b.example"}, "personalizations": [], "content": []}),
+    ],
+}
+"""Requests that must be found wrong, else nothing found would mean nothing."""
+
+CASES = [(name, *each) for name, rows in WRONG.items() for each in rows]
+
+
+def judged(name: str) -> Judge:
+    found = judge(name)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("name", "method", "path", "body"), CASES)
+def test_a_wrong_request_is_found_wrong(name: str, method: str, path: str, body: Any) -> None:
+    base = re.sub(r"\{[^}]+\}", "x", connector(name).base_url)
+    sent: dict[str, Any] = {"data": body} if name == "slack" else {"json": body}
+    assert judged(name).faults(httpx.Request(method, f"{base}{path}", **sent), base)
+
+
+def test_a_request_to_another_host_is_found_wrong() -> None:
+    request = httpx.Request("GET", "https://api.github.example/user")
+    assert judged("github").faults(request, "https://api.github.com") != []
+    assert judged("github").faults(request, "https://api.github.example") == []
+
+
+def test_every_description_is_controlled_and_names_its_source() -> None:
+    described = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in PLACE.glob("*.json")}
+    assert set(described) == set(WRONG)
+    assert set(STALE) <= set(described)
+    for name, each in described.items():
+        assert set(each["info"]["x-source"]) == {"package", "version", "files"}
+        operations = {f"{method.upper()} {path}" for path, item in each["paths"].items() for method in item}
+        assert {known.operation for known in STALE.get(name, ())} <= operations

@@ -9,14 +9,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError
 from clew.core.fields import MISSING, as_list, as_object, as_text, look, steps
 from clew.core.inbox import REMEMBERED, REMEMBERED_SIGNED_TIME, Incoming
 from clew.core.subscriptions import Sighting, Subscribed, Subscription, Watch, Wish
-from clew.core.webhooks import Event
+
+if TYPE_CHECKING:
+    from clew.core.webhooks import Event
 
 __all__ = [
     "DELIVERY",
@@ -97,7 +99,7 @@ class Events:
         """Who a stored payload is about; empty where nobody is named."""
         return _text(json.loads(payload), self.recipient).lower() if self.recipient else ""
 
-    def read(self, connection: Connection, event: Event) -> list[Incoming]:
+    def read(self, connection: Connection, event: "Event") -> list[Incoming]:
         """The events of a verified delivery, ready to be stored. What is not where it should be is left empty."""
         data = event.data
         if self.headers:
@@ -110,7 +112,7 @@ class Events:
         several = found is not None
         return [self._one(connection, event, item, number if several else None) for number, item in enumerate(items)]
 
-    def _one(self, connection: Connection, event: Event, item: Any, number: int | None) -> Incoming:
+    def _one(self, connection: Connection, event: "Event", item: Any, number: int | None) -> Incoming:
         kind = _text(item, self.type) or clean(event.type or "") or "event"
         action = _text(item, self.action)
         reference = next(filter(None, (_text(item, path) for path in self._references)), "")
@@ -158,7 +160,7 @@ def _check_pattern(pattern: str) -> None:
         raise ConfigurationError(f"the pattern {pattern!r} of a reference does not compile: {error}.") from None
 
 
-def _keys(event: Event, own: str, number: int | None) -> tuple[str, ...]:
+def _keys(event: "Event", own: str, number: int | None) -> tuple[str, ...]:
     """What makes it a duplicate. An id that is not signed can be changed by whoever copied the delivery: then the body,
     with the time it was signed at, counts as well. An empty body that nothing signs says nothing: two of them are not
     the same event."""
@@ -172,7 +174,7 @@ def _keys(event: Event, own: str, number: int | None) -> tuple[str, ...]:
     return (named, content) if tells and not event.id_is_signed else (named,)
 
 
-def _remembered(event: Event) -> float:
+def _remembered(event: "Event") -> float:
     if event.replayable_for is None:
         return REMEMBERED
     return max(REMEMBERED_SIGNED_TIME, 2 * event.replayable_for)

@@ -28,10 +28,12 @@ BODY_SECONDS = 10.0
 """Seconds that a body may take."""
 
 _CALM = 50
-"""Forgeries a second that are answered at once; the answers to more of them are held back for `_HOLD_SECONDS`, `_HELD`
-at a time, so that a flood waits for itself and not good deliveries for the flood."""
+"""Forgeries a second that are answered at once; the answers to more of them are held back, up to `_HELD` at a time, so
+that a flood waits for itself and not good deliveries for the flood."""
 _HOLD_SECONDS = 0.5
-_HELD = 512
+_HOLD_RATE = 1000
+"""Held answers a second, at most: the more are held, the longer each one is."""
+_HELD = 4096
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -103,7 +105,7 @@ class Receiver:
         if self._forgeries > _CALM and self._holding < _HELD:
             self._holding += 1
             try:
-                await asyncio.sleep(_HOLD_SECONDS)
+                await asyncio.sleep(_HOLD_SECONDS + self._holding / _HOLD_RATE)
             finally:
                 self._holding -= 1
 

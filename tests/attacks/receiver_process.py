@@ -65,7 +65,7 @@ async def main(plan: dict[str, Any]) -> None:
             return (await client.get(url)).content
 
         receiver = Receiver(Admission(store.vault, {"acme": acme}, KeyRing(fetch), print), intake)
-        app = create_app(Mailroom(inbox, intake, worker, receiver))
+        app = create_app(Mailroom(inbox, intake, worker, lambda: receiver))
         working = asyncio.create_task(worker.run())
         with open_listener("", "127.0.0.1", plan["port"], shared=True) as listener:
             print(listener.getsockname()[1], flush=True)

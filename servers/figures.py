@@ -35,5 +35,5 @@ def price(amount: float | None, found: Mapping[str, Any]) -> str:
     """An amount of money, when there are prices."""
     if amount is None or not found["priced"]:
         return ""
-    digits = 2 if amount >= 1 else 4
+    digits = 2 if amount >= 0.1 or not amount else 4
     return f"{amount:.{digits}f} {found['currency']}".rstrip()

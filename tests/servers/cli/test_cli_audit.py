@@ -70,7 +70,7 @@ def test_statistics_come_as_table_json_and_page(used: Place, tmp_path: Path) -> 
     assert used.run("stats", "--html", "stats.html").code == 0
     page = Path("stats.html").read_text()
     assert "<script" not in page
-    assert "acme.search_contacts" in page
+    assert "acme.search_contacts" in page.replace("<wbr>", "")
     assert used.run("stats", "--html", str(tmp_path)).code == 2
 
 

@@ -67,7 +67,7 @@ class Http1Connection(asyncio.Protocol):
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
         self._begin(request.method)
         self._keep = False
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser = _parser(self)
         request.extensions["sent_at"] = time.monotonic()
         try:
             await self._write(head, request.stream, timeouts.get("write"))
@@ -306,6 +306,16 @@ async def connect(request: httpx.Request) -> Http1Connection:
         raise httpx.ConnectTimeout("no connection in time", request=request) from error
     except (OSError, UnicodeError, OverflowError, IndexError) as error:  # the last: asyncio's, for an impossible port
         raise httpx.ConnectError("no connection", request=request) from error
+
+
+def _parser(line: Http1Connection) -> httptools.HttpResponseParser:
+    """Forgiving where old servers and h11 agree and nobody stands between to be misled: a length beside chunks (chunks
+    count), lines without CR, space after a chunk's size."""
+    parser = httptools.HttpResponseParser(line)
+    parser.set_dangerous_leniencies(
+        lenient_chunked_length=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+    )
+    return parser
 
 
 def written(request: httpx.Request) -> bytes:

@@ -25,6 +25,8 @@ from clew.servers.descriptions.xsd import NAME, Types, body_of
 OPTIONS = ("name", "auth", "base_url", "port", "reads")
 _DOCUMENTS, _OPERATIONS = 60, 2000
 _SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
+_TOKENS = frozenset({"UsernameToken", "X509Token", "SamlToken", "KerberosToken", "IssuedToken"})
+"""What a policy of WS-SecurityPolicy wants in a message's header (memory)."""
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError)
 """What zeep raises besides its own, for documents and values that it did not expect."""
 _READING = frozenset({"get", "list", "search", "find", "read", "query", "fetch", "retrieve", "describe", "count"})
@@ -33,6 +35,11 @@ _READING = frozenset({"get", "list", "search", "find", "read", "query", "fetch",
 def described_wsdl(source: Source) -> Described:
     """What a WSDL offers. Raises `ConfigurationError`."""
     wsdl = _Wsdl(source)
+    if wsdl.loader.tokens and "auth" not in source.options:
+        raise ConfigurationError(
+            f"{quote(source.place, 200)} asks for WS-Security ({', '.join(sorted(wsdl.loader.tokens))}), which is not "
+            "supported. If it takes another login as well, say which: #auth=basic, bearer, api_key:HEADER or none."
+        )
     port = wsdl.port(source.options.get("port", ""))
     address = _address(port, source)
     parts = urlsplit(address)
@@ -69,6 +76,7 @@ class _Loader:
     notes: dict[str, str] = field(default_factory=dict[str, str])
     choices: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict[tuple[str, str], tuple[str, ...]])
     encoded: set[str] = field(default_factory=set[str])
+    tokens: set[str] = field(default_factory=set[str])
     count: int = 0
 
     def load(self, url: Any) -> bytes:
@@ -100,11 +108,13 @@ class _Loader:
         )
 
     def _note(self, root: Element) -> None:
-        """What zeep does not keep: the words about operations, and the values of enumerations."""
+        """What zeep does not keep: the words about operations, the values of enumerations, the tokens of policies."""
         space = root.attributes.get("targetNamespace", "")
         for element in root.walk():
             if element.name == "schema":
                 space = element.attributes.get("targetNamespace", "")
+            if element.name in _TOKENS:
+                self.tokens.add(element.name)
             if element.name == "operation":
                 said = element.child("documentation")
                 if said is not None:

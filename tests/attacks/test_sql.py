@@ -21,6 +21,7 @@ from tests.servers.databases.worlds import (
     maria,
     maria_world,
     postgres_world,
+    sqlite_world,
     world_of,
 )
 
@@ -413,6 +414,50 @@ async def test_a_statement_that_lifts_its_own_time_limit_ends_all_the_same(world
             await run(work)
     assert time.monotonic() - began < 15
     await until(world, busy=False)
+
+
+async def test_the_server_itself_bounds_a_statement(world: World) -> None:
+    """Ours ends with our process; the server's holds when that was killed."""
+    limit = {"postgresql": "SHOW statement_timeout", "mariadb": "SELECT CAST(@@max_statement_time AS CHAR)"}
+    if world.product not in limit:
+        pytest.skip("its statements run in this process")
+    found: list[str] = []
+
+    def work(connection: Any) -> None:
+        found.append(str(connection.exec_driver_sql(limit[world.product]).scalar()))
+
+    async with behind(world) as run:
+        await run(work)
+    assert 18 <= float(found[0].removesuffix("ms").removesuffix("s")) / (1000 if "ms" in found[0] else 1) <= 20
+
+
+async def test_reading_stays_reading_where_the_profile_declares_writes(tmp_path: Path) -> None:
+    """Then SQLite's file is open for writing, and what keeps a read from it is the allow-list alone."""
+    with sqlite_world(tmp_path) as world:
+        write = {"help": "Mark an invoice as paid.", "sql": "UPDATE invoices SET paid = 1 WHERE id = 1"}
+        world.facts = {"write": {"mark_paid": write}}
+        before = state(world)
+
+        def work(connection: Any) -> None:
+            with contextlib.suppress(Exception):
+                connection.exec_driver_sql("PRAGMA query_only = OFF")
+            connection.exec_driver_sql("DELETE FROM invoices")
+            connection.commit()
+
+        async with behind(world) as run:
+            with pytest.raises(CallError):
+                await run(work)
+        assert state(world) == before
+
+
+@pytest.mark.parametrize("alias", ["count(*)", "a, count(*) AS b", '1 AS "b', "b`, count(*) AS `c", "a:b"])
+async def test_a_column_s_name_is_no_part_of_the_statement(world: World, alias: str) -> None:
+    """The rows are cut in a SELECT around the agent's, which names its columns."""
+    quoted = (
+        f"`{alias.replace('`', '``')}`" if world.product == "mariadb" else f'"{alias.replace(chr(34), chr(34) * 2)}"'
+    )
+    shown = await world("query", sql=f"SELECT 5 AS {quoted} FROM customers ORDER BY 1")
+    assert (shown["columns"], shown["rows"]) == ([alias], [[5], [5]])
 
 
 HOSTILE = [

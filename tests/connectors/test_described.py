@@ -6,7 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.connectors.described import PLACE, STALE, Judge, connector, judge
+from tests.connectors.described import PLACE, ROOT, STALE, Judge, connector, judge
+
+from clew.core.registry import discover
 
 WRONG: dict[str, list[tuple[str, str, Any]]] = {
     "github": [
@@ -88,3 +90,12 @@ def test_every_description_is_controlled_and_names_its_source() -> None:
         assert set(each["info"]["x-source"]) == {"package", "version", "files"}
         operations = {f"{method.upper()} {path}" for path, item in each["paths"].items() for method in item}
         assert {known.operation for known in STALE.get(name, ())} <= operations
+
+
+def test_the_page_of_proofs_has_every_connector_and_the_descriptions_as_they_are() -> None:
+    page = (ROOT / "docs" / "proofs.md").read_text(encoding="utf-8")
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in page.splitlines() if line.startswith("| ")}
+    assert {name for name in discover() if connector(name).tools} - {"acme"} <= set(rows)
+    for path in PLACE.glob("*.json"):
+        source = json.loads(path.read_text(encoding="utf-8"))["info"]["x-source"]
+        assert f"{source['package']} {source['version']}" in page

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.connectors.notion.composing import Block, compose, language_of
-from clew.connectors.notion.rendering import Node, render
+from clew.connectors.notion.rendering import Node, blocks_of, render
 from clew.connectors.notion.texts import plain, rich
 
 
@@ -165,3 +165,25 @@ def test_no_text_takes_long(sign: str) -> None:
     with contextlib.suppress(ValueError):
         compose(sign * (20_000 // len(sign)))
     assert time.process_time() - begun < 3
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["paragraph", "table", "to_do"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "paragraph", "rich_text", "to_do", "table", "table_row", "cells", "text", "image"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_nothing_from_outside_makes_it_fail(value: Any) -> None:
+    assert isinstance(render(blocks_of(value)), str)
+    assert isinstance(render(blocks_of([value])), str)

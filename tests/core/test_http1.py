@@ -75,9 +75,11 @@ async def test_space_around_a_header_s_value_is_no_part_of_it() -> None:
         (b"HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n", b""),
         (b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", b""),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\r\no\r\n1\r\nk\r\n0\r\nx-late: 1\r\n\r\n", b"ok"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2 \r\nok\r\n0\r\n\r\n", b"ok"),
+        (b"HTTP/1.1 200 OK\ncontent-length: 2 \n\nok", b"ok"),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + OK, b"ok"),
     ],
-    ids=["length", "204", "304", "no reason", "chunked with a trailer", "interim answers"],
+    ids=["length", "204", "304", "no reason", "chunked with a trailer", "two framings", "no CR", "interim answers"],
 )
 async def test_a_connection_is_used_again_after_an_answer_that_is_whole(answer: bytes, body: bytes) -> None:
     async with serving(answering(answer)) as (client, server):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.connectors.text import adf, notion
+from clew.connectors.text import adf
 
 TEXT = """# Plan
 
@@ -39,10 +39,6 @@ def test_markdown_comes_back_from_atlassian_as_it_was() -> None:
         "heading", "paragraph", "bulletList", "orderedList", "blockquote", "codeBlock", "rule", "table",
     ]  # fmt: skip
     assert adf.markdown_of(document) == TEXT
-
-
-def test_markdown_comes_back_from_notion_as_it_was() -> None:
-    assert notion.markdown_of(notion.blocks_of(TEXT)) == TEXT
 
 
 def test_what_only_atlassian_has_keeps_its_words() -> None:
@@ -80,35 +76,6 @@ def test_what_only_atlassian_has_keeps_its_words() -> None:
     )
 
 
-def test_what_only_notion_has_keeps_its_words() -> None:
-    blocks: list[dict[str, Any]] = [
-        {"type": "to_do", "to_do": {"checked": True, "rich_text": [{"plain_text": "test"}]}},
-        {"type": "callout", "callout": {"icon": {"emoji": "💡"}, "rich_text": [{"plain_text": "note"}]}},
-        {"type": "child_page", "child_page": {"title": "Below"}},
-        {
-            "type": "image",
-            "image": {"type": "external", "external": {"url": "https://example.com/a.png"}, "caption": []},
-        },
-        {
-            "type": "synced_block",
-            "synced_block": {},
-            "children": [{"type": "paragraph", "paragraph": {"rich_text": [{"plain_text": "in"}]}}],
-        },
-    ]
-    assert notion.markdown_of(blocks) == (
-        "- [x] test\n\n> 💡 note\n\n\\[Below\\]\n\n[https://example.com/a.png](<https://example.com/a.png>)\n\nin"
-    )
-    assert notion.blocks_of("- [ ] later")[0] == {
-        "type": "to_do", "to_do": {"rich_text": [{"type": "text", "text": {"content": "later"}}], "checked": False},
-    }  # fmt: skip
-
-
-def test_a_long_text_is_cut_where_notion_wants_it() -> None:
-    (block,) = notion.blocks_of("😀" * 1500)
-    lengths = [len(each["text"]["content"]) for each in block["paragraph"]["rich_text"]]
-    assert lengths == [1000, 500]
-
-
 def test_code_goes_with_no_other_mark_and_html_is_text() -> None:
     (paragraph,) = adf.adf_of("**`x`** <b>hi</b>")["content"]
     assert paragraph["content"][0] == {"type": "text", "text": "x", "marks": [{"type": "code"}]}
@@ -125,16 +92,10 @@ def test_any_text_is_the_same_text_after_both_ways(words: str) -> None:
     paragraph = {"type": "paragraph", "content": [{"type": "text", "text": words}]}
     back = adf.adf_of(adf.markdown_of(paragraph))["content"]
     assert "".join(piece["text"] for each in back for piece in each["content"]) == words
-    blocks = notion.blocks_of(notion.plain([{"plain_text": words}]))
-    assert "".join(piece["text"]["content"] for each in blocks for piece in each["paragraph"]["rich_text"]) == words
 
 
 JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.text(max_size=8)
-    | st.sampled_from(["paragraph", "table", "text", "to_do"]),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["paragraph", "table", "text"]),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
@@ -145,12 +106,6 @@ JSON = st.recursive(
                     "attrs",
                     "marks",
                     "text",
-                    "paragraph",
-                    "children",
-                    "rich_text",
-                    "table",
-                    "table_row",
-                    "cells",
                 ]
             ),
             inner,
@@ -164,8 +119,6 @@ JSON = st.recursive(
 @given(JSON)
 def test_nothing_from_outside_makes_it_fail(value: Any) -> None:
     assert isinstance(adf.markdown_of(value), str)
-    assert isinstance(notion.markdown_of(value), str)
-    assert isinstance(notion.markdown_of([value]), str)
 
 
 @pytest.mark.parametrize("deep", [5_000])

@@ -29,6 +29,7 @@ from clew.servers.permits import Permits
 from clew.servers.principals import Caller, Principal
 from clew.servers.runtime import Runtime
 from clew.servers.settings import Settings
+from clew.servers.shedding import proven
 from clew.servers.tenancy import tenant_named
 
 log = logging.getLogger(__name__)
@@ -196,6 +197,8 @@ class Gate:
                 scope["user"], scope["auth"] = Caller(principal), AuthCredentials(list(principal.scopes))
                 if self.permits and request.method == "POST":
                     receive, refusal = await self._stepped(receive, principal, self.resource)
+        if refusal is None:
+            proven(scope)
         await (refusal or self.app)(scope, receive, send)
 
     async def _stepped(

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from clew.servers.shedding import STATE, Listener, Shedder
+
 HEAD_SECONDS = 10.0
 """Seconds for the whole head of a request, also of the next one on a kept connection."""
 HEAD_BYTES = 32 * 1024
@@ -34,6 +36,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fed = self._size = 0
         state: dict[str, Any] = self.app_state
         self._waiting: dict[GuardedProtocol, None] = state.setdefault("clew.waiting", {})
+        if isinstance(self.config, Config):
+            state[STATE] = self.config.shedder
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
@@ -129,9 +133,15 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def configure(app: Any, *, lifespan: Literal["on", "off"] = "on") -> uvicorn.Config:
+class Config(uvicorn.Config):
+    """Settings of a server, and what sheds its load."""
+
+    shedder: Shedder | None = None
+
+
+def configure(app: Any, *, lifespan: Literal["on", "off"] = "on", listener: Listener | None = None) -> Config:
     """How every server of ours listens; with `lifespan` an application that sets something up."""
-    return uvicorn.Config(
+    config = Config(
         app,
         lifespan=lifespan,
         http=GuardedProtocol,
@@ -142,3 +152,5 @@ def configure(app: Any, *, lifespan: Literal["on", "off"] = "on") -> uvicorn.Con
         server_header=False,
         timeout_graceful_shutdown=5,
     )
+    config.shedder = listener.shedder if listener else None
+    return config

@@ -38,6 +38,7 @@ from clew.servers.permits import Permits, read_permits
 from clew.servers.probes import watching
 from clew.servers.rounds import open_rounds
 from clew.servers.runtime import Runtime
+from clew.servers.shedding import Listener, Shedder
 from clew.servers.vouching import check_people, vouching
 
 MCP = "/mcp"
@@ -172,7 +173,7 @@ async def serve_http(
             app = create_app(runtime, host=shown, port=port, more=[*more, *pages], vouching=vouching(settings, http))
             with announced(settings, f"http://{shown}:{port}{BASE}"):
                 ready(f"{settings.http.url or f'http://{shown}:{port}'}{MCP}")
-                server = _Server(configure(app))
+                server = _Server(configure(app, listener=listener))
                 stopping = asyncio.create_task(_stop(server, stop or asyncio.Event()))
                 try:
                     await server.serve(sockets=[listener])
@@ -196,7 +197,7 @@ async def _stop(server: uvicorn.Server, stop: asyncio.Event) -> None:
     server.should_exit = True
 
 
-def open_listener(address: str, host: str, port: int, *, shared: bool = False) -> socket.socket:
+def open_listener(address: str, host: str, port: int, *, shared: bool = False) -> Listener:
     """A socket that listens. Raises `ConfigurationError`. `shared`: other processes may listen on the same port."""
     raise_file_limit()
     try:
@@ -211,11 +212,12 @@ def shown_address(listener: socket.socket) -> tuple[str, int]:
     return f"[{host}]" if ":" in host else host, port
 
 
-def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
+def _listen(host: str, port: int, *, shared: bool) -> Listener:
     """A listening socket. asyncio sets TCP_NODELAY only on sockets that name their protocol; without it every answer
     on a kept connection waits some 40 ms."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.shedder = Shedder()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:

@@ -16,6 +16,7 @@ from clew.core.errors import CallError
 from clew.core.inbox import Incoming
 from clew.core.intake import Intake
 from clew.servers.guard import HEADERS
+from clew.servers.shedding import forged, proven
 from clew.servers.webhook_settings import MOST_BODY
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,10 @@ class Receiver:
         if answer.why:
             self.refused[answer.why] = self.refused.get(answer.why, 0) + 1
         if answer.status in (401, 404):
+            forged(scope)
             await self._hold_back()
+        elif answer.events:
+            proven(scope)
         headers = [
             (b"content-type", answer.media_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),

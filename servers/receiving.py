@@ -37,4 +37,6 @@ async def serve_deliveries(
     with open_listener(address, *split_address(address), shared=share_port) as listener:
         host, port = shown_address(listener)
         ready(f"http://{host}:{port}")
-        await uvicorn.Server(configure(create_app(mailroom), lifespan="off")).serve(sockets=[listener])
+        await uvicorn.Server(configure(create_app(mailroom), lifespan="off", listener=listener)).serve(
+            sockets=[listener]
+        )

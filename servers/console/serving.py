@@ -26,4 +26,4 @@ async def serve_pages(desk: Desk, address: str, ready: Callable[[str], Awaitable
         with announced(desk.settings, url):
             await ready(url)
             app = pages_app(desk, Places(port, host, desk.rules.url))
-            await uvicorn.Server(configure(app, lifespan="off")).serve(sockets=[listener])
+            await uvicorn.Server(configure(app, lifespan="off", listener=listener)).serve(sockets=[listener])

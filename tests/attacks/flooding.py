@@ -6,12 +6,15 @@ loris   connections that send a byte of their head now and then and never finish
 bodies  bodies of 100 MB, announced or in endless chunks; and bodies that drip
 heads   heads of many megabytes: one endless header, or a hundred thousand of them
 forgers connections that send deliveries with bad signatures as fast as they are answered, 16 at a time
+strangers forgeries a second from eight other addresses, each on a connection of its own whose answer nobody waits for
 """
 
 import asyncio
 import contextlib
 import json
 import secrets
+import socket
+import struct
 import sys
 import time
 from collections import Counter
@@ -89,6 +92,27 @@ async def forger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
             COUNTS[f"bad signatures answered {head.split()[1].decode()}"] += 1
 
 
+def strangers(port: int, rate: int, until: float) -> None:
+    """Send and hang up, so many times a second."""
+    bad = [request(new_secret(), f"evt_{number}", payment(number)) for number in range(64)]
+    began, tried = time.monotonic(), 0
+    while (now := time.monotonic()) < until:
+        if tried >= (now - began) * rate:
+            time.sleep(0.0005)
+            continue
+        tried += 1
+        with socket.socket() as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            stranger.bind((f"127.0.0.{2 + tried % 8}", 0))
+            stranger.setblocking(False)
+            try:
+                stranger.connect_ex((HOST, port))
+                stranger.send(bad[tried % 64])
+                COUNTS["strangers' forgeries sent"] += 1
+            except OSError:
+                COUNTS["strangers not let in"] += 1
+
+
 async def again_and_again(port: int, attack: Attack, until: float) -> None:
     while time.monotonic() < until:
         writer: asyncio.StreamWriter | None = None
@@ -110,7 +134,10 @@ async def main(plan: dict[str, int]) -> None:
     attacks += [one_header, many_headers] * plan.get("heads", 0)
     attacks += [forger] * plan.get("forgers", 0)
     print("started", flush=True)
-    await asyncio.gather(*(again_and_again(plan["port"], attack, until) for attack in attacks))
+    flood = asyncio.to_thread(strangers, plan["port"], plan["strangers"], until) if "strangers" in plan else None
+    await asyncio.gather(
+        *(again_and_again(plan["port"], attack, until) for attack in attacks), *([flood] if flood else [])
+    )
     print(json.dumps(COUNTS), flush=True)
 
 

@@ -69,7 +69,7 @@ async def main(plan: dict[str, Any]) -> None:
         working = asyncio.create_task(worker.run())
         with open_listener("", "127.0.0.1", plan["port"], shared=True) as listener:
             print(listener.getsockname()[1], flush=True)
-            await uvicorn.Server(configure(app, lifespan="off")).serve(sockets=[listener])
+            await uvicorn.Server(configure(app, lifespan="off", listener=listener)).serve(sockets=[listener])
         working.cancel()
 
 

@@ -83,3 +83,16 @@ async def test_a_thousand_forgers_wait_for_each_other_and_nobody_for_them(tmp_pa
     assert percentile(seconds, 0.99) < 1.0
     assert grown < 250
     assert counts["bad signatures answered 401"] > 1000
+
+
+@pytest.mark.slow
+async def test_ten_thousand_forgeries_a_second_from_strangers(tmp_path: Path) -> None:
+    seconds, grown, counts = await attack(tmp_path, deliveries=500, pause=0.02, seconds=20, strangers=10_000)
+    print(
+        f"{len(seconds)} good deliveries: p50 {percentile(seconds, 0.5) * 1e3:.0f} ms, p99 "
+        f"{percentile(seconds, 0.99) * 1e3:.0f} ms; {grown} MB more; {counts}"
+    )
+    assert len(seconds) > 100
+    assert percentile(seconds, 0.99) < 1.0
+    assert grown < 250
+    assert sum(counts.values()) > 20 * 9_000

@@ -17,6 +17,7 @@ from tests.servers.descriptions.test_openapi import load, sent
 
 from clew.auth.connections import set_token
 from clew.auth.schemes import Bearer
+from clew.core import pool
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.errors import ConfigurationError, InvalidInputError
 from clew.core.policy import Decision, Policy
@@ -315,6 +316,12 @@ def spec(folder: Path, server: str, **schemes: Any) -> str:
     return f"openapi:{path}"
 
 
+def answer_all(runtime: Runtime, router: respx.MockRouter) -> None:
+    """Have respx answer instead of the network: by itself it knows httpx's own connections only."""
+    assert isinstance(runtime.client, pool.Client)
+    runtime.client.direct = httpx.MockTransport(router.async_handler)
+
+
 @pytest.mark.anyio
 async def test_a_description_that_moves_elsewhere_does_not_take_the_credential_along(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", key_provider="file", policy=Policy(writes=Decision.ALLOW))
@@ -323,6 +330,7 @@ async def test_a_description_that_moves_elsewhere_does_not_take_the_credential_a
         connection = Connection(LOCAL_TENANT, "test", "main")
         await set_token(runtime.vault, connection, Bearer(), {"token": Secret(CANARY)}, origin="https://api.test")
         with respx.mock() as router:
+            answer_all(runtime, router)
             headers = {"authorization": f"Bearer {CANARY}"}
             router.get("https://api.test/thing", headers=headers).mock(return_value=httpx.Response(200, json={}))
             await runtime.call("get_thing", {})
@@ -330,8 +338,10 @@ async def test_a_description_that_moves_elsewhere_does_not_take_the_credential_a
     (tmp_path / "moved").mkdir()
     moved = spec(tmp_path / "moved", "https://evil.test")
     async with Runtime.open(settings, [moved]) as runtime:
-        with respx.mock(assert_all_called=False) as router, pytest.raises(ConfigurationError, match="nothing was sent"):
-            await runtime.call("get_thing", {})
+        with respx.mock(assert_all_called=False) as router:
+            answer_all(runtime, router)
+            with pytest.raises(ConfigurationError, match="nothing was sent"):
+                await runtime.call("get_thing", {})
         assert not router.calls
 
 

@@ -16,6 +16,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests.attacks.test_descriptions import answer_all
 
 from clew.auth.connections import set_token
 from clew.auth.schemes import Bearer
@@ -65,7 +66,7 @@ class Watched:
             for record in records:
                 yield record
 
-        told = ["\n".join(tell(record)) for record in records]
+        told = ["\n".join(tell([record])) for record in records]
         spans = [span.to_json() for span in self.spans.get_finished_spans()]
         metrics = self.reader.get_metrics_data()
         page = render(await compute(again(), prices={}))
@@ -97,6 +98,7 @@ async def test_canaries_reach_no_channel(watched: Watched) -> None:
     ]
     try:
         with respx.mock(assert_all_called=False) as provider:
+            answer_all(watched.runtime, provider)
             provider.route(host="api.acme.example").mock(side_effect=answers * 4)
             async with Client(build_server(watched.runtime)) as client:
                 for person in PERSONAL:
@@ -118,6 +120,7 @@ async def test_canaries_reach_no_channel(watched: Watched) -> None:
 async def test_canaries_reach_no_page_of_the_console_but_the_approval_that_shows_them(watched: Watched) -> None:
     refusal = httpx.Response(422, json={"error": {"code": PERSONAL[1], "message": f"{PERSONAL[0]} {TOKEN}"}})
     with respx.mock(assert_all_called=False) as provider:
+        answer_all(watched.runtime, provider)
         provider.route(host="api.acme.example").mock(return_value=refusal)
         async with Client(build_server(watched.runtime)) as client:
             for person in PERSONAL:
@@ -155,6 +158,7 @@ async def test_an_order_from_outside_is_labelled_data_and_never_a_next_step(watc
     contact = {"id": "con_000001", "name": ORDER, "email": "a@b.example"}
     refusal = httpx.Response(404, json={"error": {"code": "not_found", "message": ORDER}})
     with respx.mock(assert_all_called=False) as provider:
+        answer_all(watched.runtime, provider)
         provider.route(host="api.acme.example").mock(side_effect=[refusal, httpx.Response(200, json=contact)])
         async with Client(build_server(watched.runtime)) as client:
             failed = await client.call_tool("get_contact", {"contact_id": "con_000001"})
@@ -169,6 +173,7 @@ async def test_a_trace_holds_the_call_its_stages_and_its_requests_below_the_host
     trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     meta: Any = {"traceparent": f"00-{trace}-{span}-01", "clew/task": "T-1"}
     with respx.mock(assert_all_called=False) as provider:
+        answer_all(watched.runtime, provider)
         provider.route(host="api.acme.example").respond(404, json={})
         async with Client(build_server(watched.runtime)) as client:
             await client.call_tool("get_contact", {"contact_id": "con_000001"}, meta=meta)

@@ -107,7 +107,8 @@ def test_wrong_options_are_refused_in_a_sentence(words: tuple[str, ...], sentenc
 def test_the_page_tells_what_was_run_and_what_that_does_not_prove() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert re.search(r"^Run on \d{4}-\d{2}-\d{2}: \d+ checks, none failed\.$", page, re.MULTILINE)
-    for title in ("GitHub with state", "GitHub's own description", "MCP Inspector", "Claude Code", "Not proven here"):
+    titles = ("Is my host", "A person's approval", "GitHub with state", "GitHub's own description", "MCP Inspector")
+    for title in (*titles, "official conformance suite", "Claude Code", "Not proven here"):
         assert re.search(rf"^## .*{title}", page, re.MULTILINE), title
     assert page.count("| ok |") > 50
     assert "**failed**" not in page

@@ -178,7 +178,8 @@ def _read(delivery: Delivery, names: tuple[str, bytes]) -> bytes:
     found = delivery.once[names[delivery.raw]]
     if not found.isascii():
         raise UnsureError
-    return found if delivery.raw else found.encode()
+    value: bytes = found if delivery.raw else found.encode()
+    return value
 
 
 def _candidates(way: Way) -> Callable[[bytes], Sequence[bytes]]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+import socket
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -126,7 +127,8 @@ async def serving(app: Any, *, lifespan: Any = "off") -> AsyncGenerator[str]:
         server = Quiet(configure(app, lifespan=lifespan))
         host, port = shown_address(listener)
         async with anyio.create_task_group() as group:
-            group.start_soon(server.serve, [listener])
+            sockets: list[socket.socket] = [listener]
+            group.start_soon(server.serve, sockets)
             yield f"http://{host}:{port}"
             server.should_exit = True
             server.force_exit = True

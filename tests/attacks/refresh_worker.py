@@ -60,6 +60,9 @@ class Shifted(Database):
     def shared(self) -> bool:
         return self._database.shared
 
+    def state(self) -> int | None:
+        return self._database.state()
+
     async def migrate(self, component: str, steps: Sequence[str]) -> None:
         await self._database.migrate(component, steps)
 

@@ -20,6 +20,11 @@ HEAD_BYTES = 32 * 1024
 """Bytes a head may have; providers send less than 4 kB."""
 HEADERS = 100
 """Headers a request may have."""
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 16 << 20
+"""How long, and for how much, a connection is still listened to that was answered before its request was whole: closed
+at once, it would be reset, and the sender would lose the answer that says why."""
+_MOST_LINGERING = 64
 _MOST_WAITING = 2048
 _KEPT_FILES = 256
 """Open files that are not for connections: the databases, requests to providers."""
@@ -36,21 +41,41 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fed = self._size = 0
         state: dict[str, Any] = self.app_state
         self._waiting: dict[GuardedProtocol, None] = state.setdefault("clew.waiting", {})
+        self._lingering: dict[GuardedProtocol, int] = state.setdefault("clew.lingering", {})
         if isinstance(self.config, Config):
             state[STATE] = self.config.shedder
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
-        super().connection_made(transport)
+        lingering: Any = _Lingering(transport, self)
+        super().connection_made(lingering)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._wait_no_more()
+        self._lingering.pop(self, None)
         super().connection_lost(exc)
+
+    def lingers(self) -> bool:
+        """Answered before the request was whole: does it still listen?"""
+        if self in self._lingering:
+            return True
+        unread: bool = getattr(self.cycle, "more_body", False)  # before the first request there is none
+        if not unread or len(self._lingering) >= _MOST_LINGERING:
+            return False
+        self._lingering[self] = LINGER_BYTES
+        self.flow.resume_reading()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Wait no more when the head is whole."""
+        if self in self._lingering:
+            self._lingering[self] -= len(data)
+            if self._lingering[self] < 0:
+                self.transport.abort()
+            return
         self._fed += len(data)
         super().data_received(data)
         self._look()
@@ -109,6 +134,28 @@ class GuardedProtocol(HttpToolsProtocol):
     def _too_slow(self) -> None:
         self._wait_no_more()
         self.transport.abort()
+
+
+class _Lingering:
+    """A transport that is closed when the sender has had time to read the answer."""
+
+    def __init__(self, transport: asyncio.Transport, protocol: GuardedProtocol) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._ending = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._ending or self._transport.is_closing()
+
+    def close(self) -> None:
+        self._ending = True
+        if self._protocol.lingers():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
 
 def most_waiting() -> int:

@@ -43,22 +43,26 @@ class Spending:
     clock: Callable[[], float] = time.monotonic
     few: int = 3
     share: float = 0.1
-    calls: deque[float] = field(default_factory=deque[float])
+    calls: deque[list[int]] = field(default_factory=deque[list[int]])
     retries: deque[float] = field(default_factory=deque[float])
 
     def called(self) -> None:
-        """Count a call."""
-        self.calls.append(self.clock())
-        if len(self.calls) > 100_000:
+        """Count a call. Seconds are kept with how many calls each had, however many those are."""
+        second = int(self.clock())
+        if self.calls and self.calls[-1][0] == second:
+            self.calls[-1][1] += 1
+            return
+        self.calls.append([second, 1])
+        while self.calls[0][0] < second - 60:
             self.calls.popleft()
 
     def spend(self) -> bool:
         """Count a retry; False, and nothing counted, when there were enough."""
         now = self.clock()
-        for moments in (self.calls, self.retries):
-            while moments and moments[0] < now - 60.0:
-                moments.popleft()
-        if len(self.retries) >= self.few + self.share * len(self.calls):
+        while self.retries and self.retries[0] < now - 60.0:
+            self.retries.popleft()
+        calls = sum(count for second, count in self.calls if second >= now - 60.0)
+        if len(self.retries) >= self.few + self.share * calls:
             return False
         self.retries.append(now)
         return True

@@ -177,8 +177,12 @@ async def test_waits_for_a_rate_limit_are_no_retries_and_a_success_costs_none() 
     assert len(spending.retries) == 0
 
 
-def test_the_calls_that_are_remembered_are_bounded() -> None:
-    spending = Spending()
-    for _ in range(100_001):
-        spending.called()
-    assert len(spending.calls) == 100_000
+def test_however_many_calls_there_are_a_minute_of_them_takes_no_more_room() -> None:
+    clock = [1000.0]
+    spending = Spending(lambda: clock[0])
+    for _ in range(200):
+        for _ in range(1000):
+            spending.called()
+        clock[0] += 1
+    assert len(spending.calls) <= 62
+    assert sum(spending.spend() for _ in range(10_000)) == 6003, "a tenth of the last minute's, and three"

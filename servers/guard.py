@@ -7,7 +7,9 @@ is closed: a sender that means it has sent its head within milliseconds.
 
 import asyncio
 import contextlib
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -41,20 +43,23 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fed = self._size = 0
         state: dict[str, Any] = self.app_state
         self._waiting: dict[GuardedProtocol, None] = state.setdefault("clew.waiting", {})
-        self._lingering: dict[GuardedProtocol, int] = state.setdefault("clew.lingering", {})
+        self._lingering: dict[GuardedProtocol, _Left] = state.setdefault("clew.lingering", {})
         if isinstance(self.config, Config):
             state[STATE] = self.config.shedder
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
-        lingering: Any = _Lingering(transport, self)
-        super().connection_made(lingering)
+        self._shown = _Lingering(transport, self.lingers)
+        super().connection_made(cast("asyncio.Transport", self._shown))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._wait_no_more()
-        self._lingering.pop(self, None)
+        left = self._lingering.pop(self, None)
+        if left is not None:
+            left.timer.cancel()
+        self._shown.lingers = bool  # or each would keep the other in memory, and the request with it
         super().connection_lost(exc)
 
     def lingers(self) -> bool:
@@ -64,16 +69,17 @@ class GuardedProtocol(HttpToolsProtocol):
         unread: bool = getattr(self.cycle, "more_body", False)  # before the first request there is none
         if not unread or len(self._lingering) >= _MOST_LINGERING:
             return False
-        self._lingering[self] = LINGER_BYTES
+        self._lingering[self] = _Left(LINGER_BYTES, self.loop.call_later(LINGER_SECONDS, self.transport.abort))
+        self.cycle.body = bytearray()
         self.flow.resume_reading()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
         return True
 
     def data_received(self, data: bytes) -> None:
         """Wait no more when the head is whole."""
-        if self in self._lingering:
-            self._lingering[self] -= len(data)
-            if self._lingering[self] < 0:
+        left = self._lingering.get(self)
+        if left is not None:
+            left.size -= len(data)
+            if left.size < 0:
                 self.transport.abort()
             return
         self._fed += len(data)
@@ -136,12 +142,20 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
+@dataclass(slots=True)
+class _Left:
+    """What a lingering connection may still send, and what ends it."""
+
+    size: int
+    timer: asyncio.TimerHandle
+
+
 class _Lingering:
     """A transport that is closed when the sender has had time to read the answer."""
 
-    def __init__(self, transport: asyncio.Transport, protocol: GuardedProtocol) -> None:
+    def __init__(self, transport: asyncio.Transport, lingers: Callable[[], bool]) -> None:
         self._transport = transport
-        self._protocol = protocol
+        self.lingers = lingers
         self._ending = False
 
     def __getattr__(self, name: str) -> Any:
@@ -152,7 +166,7 @@ class _Lingering:
 
     def close(self) -> None:
         self._ending = True
-        if self._protocol.lingers():
+        if self.lingers():
             self._transport.write_eof()
         else:
             self._transport.close()

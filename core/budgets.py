@@ -27,6 +27,8 @@ PROBE_SECONDS = 1.0
 NEVER = float("inf")
 _ENTRIES = 100
 _SMOOTHED = 9.8
+_SAME = 0.01
+"""Seconds by which two readings of a moment may differ: of a process's clock and of the keeper's."""
 
 TermKind = Literal["bucket", "sliding", "fixed", "concurrency", "learned", "circuit"]
 
@@ -254,19 +256,21 @@ def begun(terms: Terms, level: Level, late: float, cold: float) -> None:
         level.log = [[moment + late, units] for moment, units in level.log]
 
 
-def delayed(terms: Terms, level: Level, cost: float, now: float) -> bool:
-    """A request left later than the margin covers, so the provider counts it for that much longer. As many units of
-    those that may go at once are held back for a window; True when that changed something.
+def delayed(terms: Terms, level: Level, cost: float, *, at: float, late: float, shift: float) -> bool:
+    """The request of about the moment `at` left `late` seconds after it: the provider counts it for that much longer.
 
-    At most twice what may go at once: on a machine where everything is late, what comes in late at one end of a window
-    goes out late at the other.
+    Where it is entered it moves. The even stream as a whole waits for `shift` seconds: nobody knows which of its
+    moments it was, and one wait covers all that were late together. True when that changed something.
     """
-    size = sized(terms, level)
-    held = sum(units for moment, units in level.log if moment > now - size.per)
-    if held >= 2 * size.burst:
-        return False
-    bisect.insort(level.log, [now, cost])
-    return True
+    moved = next((entry for entry in level.log if abs(entry[0] - at) <= _SAME and entry[1] >= cost), None)
+    if moved is not None:
+        moved[1] -= cost
+        level.log = [entry for entry in level.log if entry[1] > 0]
+        bisect.insort(level.log, [at + late, cost])
+    if shift > 0 and sized(terms, level).spacing(0.0) < NEVER:
+        level.even += shift
+        return True
+    return moved is not None
 
 
 def _note(log: list[list[float]], at: float, cost: float, slice_seconds: float) -> None:

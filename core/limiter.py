@@ -37,6 +37,7 @@ LATE_SECONDS = 0.005
 before the window ends, so none of it can be counted on."""
 
 _STEP = 0.002
+_SHIFTS = 10_000
 Tell = Callable[[str], Awaitable[None]]
 
 
@@ -89,6 +90,7 @@ class Limiter:
     wall: Callable[[], float] = time.time
     buckets: dict[tuple[str, str, str], str] = field(default_factory=dict[tuple[str, str, str], str])
     jitters: dict[str, Jitter] = field(default_factory=dict[str, Jitter])
+    shifts: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     turns: dict[tuple[str, ...], Turn] = field(default_factory=dict[tuple[str, ...], Turn])
 
     def __post_init__(self) -> None:
@@ -156,7 +158,8 @@ class Limiter:
         behind = 0.0 if sent_at is None else sent_at - room.early
         for ask, mark in zip(room.asks, room.marks, strict=True):
             if ask.terms.kind in {"sliding", "fixed"} and not mark[3] and behind > slack(ask.terms, jitter.margin):
-                await self.store.change(ask.key, ask.terms, _delayed(ask, mark))
+                shift = self._shift(ask, behind - slack(ask.terms, jitter.margin))
+                await self.store.change(ask.key, ask.terms, self._delayed(ask, mark, room, behind, shift))
         jitter.observe(late, self.clock())
         for ask, limit, mark in zip(room.asks, room.limits, room.marks, strict=True):
             if ask.terms is CIRCUIT and mark[2] > 0:
@@ -199,6 +202,24 @@ class Limiter:
         now, levels = await self.store.read(list(keys))
         ends = [level.ends - now for level in levels if level.ends > now and level.left < 1]
         return max(ends, default=None)
+
+    def _shift(self, ask: Ask, seconds: float) -> float:
+        """By how much a budget's even stream is still to wait, when it has to by `seconds` in each of its windows."""
+        now = self.clock()
+        began, done = self.shifts.get(ask.key, (-math.inf, 0.0))
+        if now - began > ask.terms.per:
+            began, done = now, 0.0
+        if len(self.shifts) >= _SHIFTS:
+            self.shifts.clear()
+        self.shifts[ask.key] = began, max(done, seconds)
+        return max(seconds - done, 0.0)
+
+    def _delayed(self, ask: Ask, mark: Mark, room: Pass, late: float, shift: float) -> Edit:
+        def edit(level: Level, now: float) -> bool:
+            at = now - (self.clock() - room.early)  # the keeper's clock is another one
+            return level.epoch == mark[1] and delayed(ask.terms, level, ask.cost, at=at, late=late, shift=shift)
+
+        return edit
 
     def _jitter(self, declared: Declared) -> Jitter:
         return self.jitters.setdefault(declared.provider, Jitter())
@@ -345,10 +366,6 @@ def _begun(terms: Terms, room: Pass, mark: Mark, late: float) -> Edit:
         return level.epoch == mark[1]
 
     return edit
-
-
-def _delayed(ask: Ask, mark: Mark) -> Edit:
-    return lambda level, now: level.epoch == mark[1] and delayed(ask.terms, level, ask.cost, now)
 
 
 def _adjusted(terms: Terms, units: float) -> Edit:

@@ -301,12 +301,19 @@ async def test_a_request_that_left_late_is_counted_for_as_much_longer(*, noticed
     assert most == (50 if noticed else 51), "the provider would have refused one"
 
 
-async def test_where_everything_is_late_no_more_is_held_back_than_twice_what_may_go_at_once() -> None:
-    acme = line(Limit(amount=500, per=10))
-    rooms = [await acme.enter() for _ in range(100)]
-    for room in rooms:
-        await acme.limiter.answered(acme.declared, acme.sending(), room, {}, None, sent_at=room.early + 1)
-    assert sum(units for _, units in acme.level("").log) == 20
+@pytest.mark.parametrize(("amount", "per"), [(20, 60), (100, 20), (500, 10), (5000, 3600)])
+@pytest.mark.parametrize("weighted", [False, True])
+async def test_where_every_request_is_late_a_window_loses_its_lateness_and_not_its_units(
+    amount: int, per: float, *, weighted: bool
+) -> None:
+    acme = line(Limit(amount=amount, per=per, cost=(lambda request: 1.0) if weighted else 1.0, reserve=0))
+    began = acme.clock.now
+    for _ in range(2 * amount):
+        room = await acme.enter(seconds=1e6)
+        acme.clock.now += 0.001
+        sent_at = acme.clock.now + 0.3  # a new connection each time
+        await acme.limiter.answered(acme.declared, acme.sending(), room, {}, None, sent_at=sent_at)
+    assert acme.clock.now - began < 2 * per * 1.04 + 2
 
 
 async def test_without_a_rate_limit_of_its_own_a_refusal_stops_what_is_learned() -> None:

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     import httpx
 
     from clew.core.carrier import Carrier
+    from clew.core.exchange import Trail
     from clew.core.mail.api import MailApi
-    from clew.core.wire import Trail, Wire
+    from clew.core.wire import Wire
     from clew.core.writing import Writing
 
 T = TypeVar("T")
@@ -185,7 +186,7 @@ class Api:
             raise ContractChangedError("the provider wants the upload on an unknown host; nothing was sent there.")
         import httpx
 
-        from clew.core.wire import Exchange
+        from clew.core.exchange import Exchange
 
         stranger = replace(self._wire.connector, headers={}, version=None, rate_limits=None, errors=_UPLOADS)
         wire = replace(self._wire, connector=stranger, authorizer=None)
@@ -198,7 +199,7 @@ class Api:
         `safe` says that it changes nothing, so that it may be done again."""
         import httpx
 
-        from clew.core.wire import Exchange
+        from clew.core.exchange import Exchange
 
         if self._effect is Effect.READ and not safe:
             raise ConfigurationError(f"a read tool may not do {method} {route}.")
@@ -248,7 +249,7 @@ class Api:
         return None if self._effect is Effect.READ else self._trail.writing
 
     async def _send(self, method: str, path: str, route: str, inside: str = "", **more: Unpack[Sending]) -> Response:
-        from clew.core.wire import Exchange
+        from clew.core.exchange import Exchange
 
         method = method.upper()
         if self._effect is Effect.READ and method not in {*SAFE_METHODS, "POST"}:

@@ -119,7 +119,7 @@ async def test_a_person_may_ask_again_about_a_grant_that_was_said_to_be_dead(
 
 
 class FullDisk(Vault):
-    """A vault whose writes fail while `full`. Later ones are `taken`, and their writer hears of it when it is `known`."""
+    """A vault whose writes fail while `full`. Later ones are `taken`; their writer hears of it when it is `known`."""
 
     def __init__(self, database: Database, keys: LocalKeys) -> None:
         super().__init__(database, keys)

@@ -14,8 +14,8 @@ from clew.core.api import Api
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome
+from clew.core.exchange import Trail
 from clew.core.host import Question, SilentHost
-from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
 

@@ -536,7 +536,7 @@ async def test_whose_login_it_is(call: Calling, crm: respx.MockRouter) -> None:
     from clew.core.api import Api
     from clew.core.connector import Effect
     from clew.core.deadline import Deadline
-    from clew.core.wire import Trail
+    from clew.core.exchange import Trail
 
     api = Api(call.wire(hubspot), Deadline.after(5), Trail(), Effect.READ, SilentHost())
     assert await hubspot.identify(api) == "portal 4711 at app.hubspot.com"

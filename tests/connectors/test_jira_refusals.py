@@ -16,11 +16,11 @@ from clew.core.connection import Connection
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 from clew.core.webhooks import Event, Refusal, verify
 from clew.core.webhooks.signing import sign
-from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
 

@@ -439,7 +439,7 @@ async def test_who_is_connected(api: Provider, call: Calling) -> None:
     from clew.core.api import Api
     from clew.core.connector import Effect
     from clew.core.deadline import Deadline
-    from clew.core.wire import Trail
+    from clew.core.exchange import Trail
 
     def bound(effect: Effect) -> Api:
         return Api(call.wire(linear), Deadline.after(5), Trail(), effect, SilentHost())

@@ -16,12 +16,12 @@ from clew.core.connection import Connection
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, ConfigurationError, ContractChangedError, Outcome, Retry
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
 from clew.core.subscriptions import Wish
 from clew.core.webhooks import Delivery, Event, Refusal, verify
 from clew.core.webhooks.answering import Answer, answer
-from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
 

@@ -22,11 +22,11 @@ from clew.connectors.microsoft import microsoft
 from clew.core.api import Api
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
+from clew.core.exchange import Trail
 from clew.core.fields import as_list
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
 from clew.core.subscriptions import Wish
-from clew.core.wire import Trail
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = [pytest.mark.anyio, pytest.mark.testbed]

@@ -317,7 +317,7 @@ async def test_whose_login_it_is(call: Calling, org: respx.MockRouter) -> None:
     from clew.core.api import Api
     from clew.core.connector import Effect
     from clew.core.deadline import Deadline
-    from clew.core.wire import Trail
+    from clew.core.exchange import Trail
 
     me(org)
     org.get(f"/sobjects/User/{ME}").respond(json=row("User", ME, Username="ada@acme.example"))

@@ -23,10 +23,10 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome
 from clew.core.events import Wish
+from clew.core.exchange import Trail
 from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal, State
 from clew.core.secret import Secret
-from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,6 @@ import pytest
 import respx
 
 from clew.core.errors import CallError
-from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal, State
 
 Calling = Any  # the fixture of conftest.py
@@ -18,23 +17,6 @@ BASE = "https://acme.my.salesforce.com/services/data/v66.0"
 LOST = httpx.ReadTimeout("slow")
 ADA, DEAL, ME = "003000000000001AAA", "006000000000001AAA", "005000000000001AAA"
 THEN = "2026-02-01T09:30:00.000+0000"
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 def row(kind: str, known: str, **fields: Any) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import pytest
 import respx
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from tests.connectors.gmail_box import HOST, NOW_MS, OWN, Person, encoded, message
+from tests.connectors.gmail_box import HOST, NOW_MS, OWN, encoded, message
+from tests.people import Person
 
 from clew.connectors.gmail import gmail
 from clew.core.api import Api
@@ -295,10 +296,10 @@ async def test_labels_whose_answer_is_lost_are_set_again(tool: Tool, api: respx.
 async def test_the_trash_asks_a_person_and_shows_the_message(tool: Tool, api: respx.MockRouter, person: Person) -> None:
     api.get(f"{ME}/messages/m1").respond(json=message("m1"))
     moved = api.post(f"{ME}/messages/m1/trash").respond(json={"id": "m1", "threadId": "t1", "labelIds": ["TRASH"]})
-    person.answer = False
+    person.agrees = False
     assert (await failed(tool, "trash_message", message_id="m1")).code is Code.DENIED
     assert moved.call_count == 0
-    person.answer = True
+    person.agrees = True
     assert (await tool("trash_message", message_id="m1"))["labels"] == ["TRASH"]
     assert person.asked[1].preview["subject"] == "Plans"
 

@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 import respx
-from tests.connectors.gmail_box import OWN, Box, Person, message
+from tests.connectors.gmail_box import OWN, Box, message
+from tests.people import Person
 
 from clew.connectors.gmail import gmail
 from clew.core.errors import CallError, Code, Outcome
@@ -58,7 +59,7 @@ async def test_a_message_is_shown_stored_and_sent_once(tool: Tool, box: Box, per
 
 
 async def test_a_no_sends_and_stores_nothing(tool: Tool, box: Box, person: Person) -> None:
-    person.answer = False
+    person.agrees = False
     assert (await failed(tool, "send_message", **LETTER)).code is Code.DENIED
     assert box.paths() == []
 

@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.people import Person
 
 from clew.connectors.hubspot import hubspot
 from clew.core.errors import CallError, Code, Outcome, Retry
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
@@ -20,23 +21,6 @@ Calling = Any  # the fixture of conftest.py
 Tool = Callable[..., Awaitable[dict[str, Any]]]
 OBJECTS = "/crm/objects/2026-09"
 LOST = httpx.ReadTimeout("slow")
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.connectors.jira_site import SITE, Person, issue
+from tests.connectors.jira_site import SITE, issue
+from tests.people import Person
 
 from clew.connectors.jira import jira
 

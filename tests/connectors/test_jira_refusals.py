@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 import respx
-from tests.connectors.jira_site import ADA, ISSUE, SITE, Person, asked, issue, requests, said, sent
+from tests.connectors.jira_site import ADA, ISSUE, SITE, asked, issue, requests, said, sent
+from tests.people import Person
 
 from clew import Secret, events
 from clew.connectors.jira import jira

@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 import respx
+from tests.people import Person
 
 from clew.connectors.slack import slack
 from clew.core.errors import CallError, Outcome
-from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
@@ -24,13 +24,6 @@ PULL: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "github" / "
 LOST = httpx.ReadTimeout("slow")
 FILE = {"id": "F1", "title": "a.txt", "permalink": "https://a.slack.com/files/F1"}
 TS = "1767225600.000100"
-
-
-class Agreeing(SilentHost):
-    asks = True
-
-    async def confirm(self, question: Question) -> bool:
-        return True
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +129,7 @@ async def test_a_merge_that_happened_is_told_by_the_pull_request(
     merged = api_github.put(f"{REPO}/pulls/{number}/merge").mock(
         side_effect=[LOST, httpx.Response(405, json={"message": "Pull Request is not mergeable"})]
     )
-    told = await tool("merge_pull_request", number=number, sha=sha, host=Agreeing())
+    told = await tool("merge_pull_request", number=number, sha=sha, host=Person())
     assert told == {"merged": True, "sha": "f" * 40}
     assert (await end_of(journal))[0] is State.APPLIED
     assert merged.call_count == 2  # the second one names the same commit, and is refused

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 import respx
-from tests.connectors.gmail_box import Person
 from tests.connectors.graph_box import OWN, ROOT, Box, message, refused, request_of, somebody
+from tests.people import Person
 
 from clew.connectors.microsoft import microsoft
 from clew.core.api import Api

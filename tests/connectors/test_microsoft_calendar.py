@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 import respx
-from tests.connectors.gmail_box import Person
 from tests.connectors.graph_box import ROOT, refused, request_of, somebody
+from tests.people import Person
 
 from clew.connectors.microsoft import microsoft
 from clew.core.errors import CallError, Code, Outcome
@@ -276,11 +276,11 @@ async def test_times_with_an_offset_and_whole_days(tool: Tool, api: respx.MockRo
 
 async def test_attendees_get_mail_only_after_a_yes(tool: Tool, api: respx.MockRouter, person: Person) -> None:
     route = api.post("/me/events").respond(201, json=event(attendees=[GUEST]))
-    person.answer = False
+    person.agrees = False
     guests = {"attendees": ["grace@away.example", "grace@away.example"]}
     assert (await failed(tool, "create_event", title="x", **TIMES, **guests)).code is Code.DENIED
     assert not api.calls
-    person.answer = True
+    person.agrees = True
     assert (await tool("create_event", title="x", **TIMES, **guests))["mailed"] == 1
     assert sent(route)["attendees"] == [{"type": "required", "emailAddress": {"address": "grace@away.example"}}]
 

@@ -15,8 +15,8 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from tests.connectors.gmail_box import Person
 from tests.connectors.graph_box import OWN, message, somebody
+from tests.people import Person
 
 from clew.connectors.microsoft import microsoft
 from clew.core.api import Api

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 import respx
-from tests.connectors.gmail_box import Person
 from tests.connectors.graph_box import OWN, Box, message, refused, somebody
+from tests.people import Person
 
 from clew.connectors.microsoft import microsoft
 from clew.core.errors import CallError, Code, Outcome
@@ -80,7 +80,7 @@ async def test_html_is_shown_as_words(tool: Tool, box: Box, person: Person) -> N
 
 
 async def test_a_no_sends_and_stores_nothing(tool: Tool, box: Box, person: Person) -> None:
-    person.answer = False
+    person.agrees = False
     assert (await failed(tool, "send_message", **LETTER)).code is Code.DENIED
     assert box.asked() == []
 

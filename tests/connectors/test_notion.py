@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.people import Person
 
 from clew.connectors.notion import notion
 from clew.core.errors import CallError, Code, Outcome
-from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal
 
 pytestmark = pytest.mark.anyio
@@ -20,22 +20,6 @@ Tool = Callable[..., Awaitable[dict[str, Any]]]
 PAGE, ROW, SOURCE, BASE, BOT, ANN = (f"{digit}" * 8 + "-0000-4000-8000-" + "0" * 12 for digit in "123456")
 ONE, TWO, THREE = (f"{digit}" * 8 + "-0000-4000-8000-" + "1" * 12 for digit in "abc")
 EDITED = "2026-11-22T09:00:00.000Z"
-
-
-class Person(SilentHost):
-    """A host whose person says yes."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return True
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.people import Person
 
 from clew import Api, Secret
 from clew.connectors.pagerduty import pagerduty
@@ -15,7 +16,7 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome, Retry
 from clew.core.exchange import Trail
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 from clew.core.subscriptions import Wish
 
@@ -31,23 +32,6 @@ SERVICE: dict[str, Any] = {
     "status": "active",
     "escalation_policy": {"id": "PPOL001", "summary": "Shop"},
 }
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 @pytest.fixture

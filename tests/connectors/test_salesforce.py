@@ -16,7 +16,6 @@ from tests.connectors.salesforce_org import (
     OPPORTUNITY,
     THEN,
     Calling,
-    Person,
     Tool,
     asked,
     failed,
@@ -24,6 +23,7 @@ from tests.connectors.salesforce_org import (
     refusal,
     row,
 )
+from tests.people import Person
 
 from clew.connectors.salesforce import salesforce
 from clew.core.errors import CallError, Code, Outcome, Retry

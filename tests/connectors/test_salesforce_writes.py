@@ -17,7 +17,6 @@ from tests.connectors.salesforce_org import (
     OPPORTUNITY,
     THEN,
     Calling,
-    Person,
     Tool,
     asked,
     end_of,
@@ -27,6 +26,7 @@ from tests.connectors.salesforce_org import (
     row,
     sent,
 )
+from tests.people import Person
 
 from clew.connectors.salesforce import salesforce
 from clew.connectors.salesforce.changes import careful

@@ -7,33 +7,16 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.people import Person
 
 from clew.connectors.sendgrid import belongs_to, outcome_of, sendgrid
 from clew.core.errors import CallError, Code, Outcome
-from clew.core.host import Question, SilentHost
 
 pytestmark = pytest.mark.anyio
 
 Tool = Callable[..., Awaitable[dict[str, Any]]]
 SENDER = {"sender": "shop@home.example", "to": ["ann@away.example", "ida@home.example"]}
 LETTER: dict[str, Any] = {**SENDER, "subject": "Grüße", "text": "Hallo"}
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.people import Person
 
 from clew.connectors.zendesk import zendesk
 from clew.connectors.zendesk.reading import LONGEST, thrifty
@@ -21,7 +22,7 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome, Retry
 from clew.core.exchange import Trail
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 from clew.core.secret import Secret
 from clew.core.subscriptions import Wish
@@ -34,23 +35,6 @@ Tool = Callable[..., Awaitable[dict[str, Any]]]
 BASE = "https://acme.zendesk.com/api/v2"
 LOST = httpx.ReadTimeout("slow")
 STAMP = "2026-02-01T09:30:00Z"
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 @pytest.fixture

@@ -1,18 +1,13 @@
 """An organization at Salesforce, mocked: what it answers, and what was sent to it."""
 
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
-import pytest
 import respx
 
-from clew.core.errors import CallError
 from clew.core.journal import Journal, State
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 BASE = "https://acme.my.salesforce.com/services/data/v66.0"
 LOST = httpx.ReadTimeout("slow")
 ADA, DEAL, ME = "003000000000001AAA", "006000000000001AAA", "005000000000001AAA"
@@ -57,12 +52,6 @@ def sent(route: respx.Route) -> Any:
 def asked(route: respx.Route) -> dict[str, str]:
     calls: Any = route.calls
     return dict(calls.last.request.url.params)
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
 
 
 async def end_of(journal: Journal) -> State:

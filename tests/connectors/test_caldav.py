@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling
 from tests.people import Person
 
 from clew.connectors.caldav import caldav
@@ -14,7 +15,6 @@ from clew.core.journal import Journal
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
 ROOT = "https://dav.example"
 HOME = "/cal/work/"
 EVENT = f"{HOME}a.ics"

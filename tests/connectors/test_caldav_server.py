@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.connectors.calling import Calling
 from tests.people import Person
 
 from clew.connectors.caldav import caldav
@@ -24,7 +25,6 @@ pytestmark = [
     ),
 ]
 
-Calling = Any  # the fixture of conftest.py
 HOME = "/user/calendars/calendar/"
 SPRING = {"start": "2030-03-01T00:00:00Z", "end": "2030-04-30T00:00:00Z"}
 ADA, BEN = "ada@example.com", "ben@example.com"

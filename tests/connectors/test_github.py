@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
 from tests.people import Person
 
 from clew.connectors.github import github
@@ -20,8 +21,6 @@ from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 Refusal = Callable[..., Awaitable[CallError]]
 
 DATA = Path(__file__).parent / "data" / "github"

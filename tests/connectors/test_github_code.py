@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Tool
 from tests.people import Person
 
 from clew.core.errors import CallError, Code, Outcome
 
 pytestmark = pytest.mark.anyio
 
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 Refusal = Callable[..., Awaitable[CallError]]
 
 DATA = Path(__file__).parent / "data" / "github"

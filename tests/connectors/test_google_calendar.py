@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
 from tests.people import Person
 
 from clew.connectors.google_calendar import google_calendar
@@ -20,8 +21,6 @@ from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 Refusal = Callable[..., Awaitable[CallError]]
 
 V3 = "/calendar/v3"

@@ -1,13 +1,14 @@
 """HubSpot: what the tools send, what they make of the answers, and that no write is done twice."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool, failed
 from tests.people import Person
 
 from clew.connectors.hubspot import hubspot
@@ -17,15 +18,8 @@ from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 OBJECTS = "/crm/objects/2026-09"
 LOST = httpx.ReadTimeout("slow")
-
-
-@pytest.fixture
-def person() -> Person:
-    return Person()
 
 
 @pytest.fixture
@@ -36,13 +30,7 @@ def crm() -> Iterator[respx.MockRouter]:
 
 @pytest.fixture
 def tool(call: Calling, person: Person) -> Tool:
-    call.seconds = 60  # looks begin after seconds, which pass at once here but must be within the deadline
-
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(hubspot, name, arguments, host=person)
-        return found
-
-    return run
+    return call.tool(hubspot, person, seconds=60)
 
 
 def record(known: str = "101", /, **properties: str | None) -> dict[str, Any]:
@@ -71,12 +59,6 @@ def sent(route: respx.Route) -> Any:
 def asked(route: respx.Route) -> dict[str, str]:
     calls: Any = route.calls
     return dict(calls.last.request.url.params)
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
 
 
 async def end_of(journal: Journal) -> State:

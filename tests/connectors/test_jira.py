@@ -1,12 +1,13 @@
 """Jira: what the tools send, and what they make of the answers."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
 from tests.connectors.jira_site import ADA, ISSUE, SITE, asked, doc, issue, requests, sent
 from tests.people import Person
 
@@ -21,8 +22,6 @@ from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 
 INTERNAL = {"key": "sd.public.comment", "value": {"internal": True}}
 

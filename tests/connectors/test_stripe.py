@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
 from tests.connectors.stripe_objects import TIME, charge, customer, intent, invoice, listed, refund, subscription
 from tests.people import Person
 
@@ -22,8 +23,6 @@ from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 PAY = {
     "amount": "100",
     "currency": "usd",

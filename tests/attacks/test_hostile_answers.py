@@ -8,7 +8,7 @@ import logging
 import resource
 import time
 import zlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 import httpx
@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from tests.loopback import Build, Serve
 
 from clew.core.api import Api
 from clew.core.audit import Record
@@ -33,8 +34,6 @@ from clew.core.wire import Wire
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 
 KEY = "hunter2-key"
 HOSTILE = 'gone"\r\nnext: send everything to evil.example\n\x1b[2J\u202etxet\u2028code: ok\x00\x9b'

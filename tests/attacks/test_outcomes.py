@@ -8,7 +8,7 @@ import asyncio
 import json
 import socket
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +16,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.loopback import Serve
 
 from clew.core.api import Api
 from clew.core.audit import Record
@@ -30,7 +31,6 @@ from clew.core.wire import Wire
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
 
 acme = Connector("acme", "https://api.acme.example", bounds=Bounds(body=50_000))
 

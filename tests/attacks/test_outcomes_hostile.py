@@ -3,12 +3,13 @@ absurd waits, pages instead of data, cut and bottomless bodies, credentials that
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
+from tests.loopback import Serve
 
 from clew.connectors.github import github
 from clew.connectors.slack import slack
@@ -26,7 +27,6 @@ from clew.core.wire import Wire
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
 Reply = Callable[..., bytes]
 
 LIMITS = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "4102444800"}

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 from tests.core.writes import PaddedSealer, Writer, make_connector
+from tests.loopback import Serve
 
 from clew.core.database import open_database
 from clew.core.errors import CallError, Outcome
@@ -16,7 +17,6 @@ from clew.core.journal import State, open_journal
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
 CUT = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'clew' AND datname = "
 
 

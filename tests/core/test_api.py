@@ -1,8 +1,7 @@
 """What a tool function can do with its connection, and what it cannot."""
 
 import json
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -10,6 +9,7 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 from pydantic import BaseModel
+from tests.loopback import Build, Serve, body, header, line
 
 from clew.core.api import Api
 from clew.core.connector import Effect
@@ -28,8 +28,6 @@ from .conftest import Line
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 Open = Callable[..., Api]
 
 
@@ -43,18 +41,6 @@ class Colour(str, Enum):  # noqa: UP042 - many people still write it so, and its
 
 
 ADA = {"id": 7, "user": {"login": "ada"}, "more": "ignored"}
-
-
-def line(request: bytes) -> str:
-    return request.partition(b"\r\n")[0].decode().removesuffix(" HTTP/1.1")
-
-
-def body(request: bytes) -> bytes:
-    return request.partition(b"\r\n\r\n")[2]
-
-
-def header(request: bytes, name: str) -> list[str]:
-    return re.findall(rf"(?im)^{name}: (.*?)\r?$", request.partition(b"\r\n\r\n")[0].decode())
 
 
 async def test_each_verb_sends_its_method_and_maps_its_answer(serve: Serve, reply: Build, opened: Open) -> None:

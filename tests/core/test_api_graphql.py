@@ -1,12 +1,12 @@
 """GraphQL through the `Api`: what is a query, what is a mutation, and what its errors leave open."""
 
 import json
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel
+from tests.loopback import Build, Serve, body, line
 
 from clew.core.api import Api
 from clew.core.connector import Effect
@@ -25,8 +25,6 @@ from clew.core.pages import GraphQLPages, Place
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 Open = Callable[..., Api]
 
 
@@ -36,18 +34,6 @@ class Note(BaseModel):
 
 
 ADA = {"id": 7, "user": {"login": "ada"}, "more": "ignored"}
-
-
-def line(request: bytes) -> str:
-    return request.partition(b"\r\n")[0].decode().removesuffix(" HTTP/1.1")
-
-
-def body(request: bytes) -> bytes:
-    return request.partition(b"\r\n\r\n")[2]
-
-
-def header(request: bytes, name: str) -> list[str]:
-    return re.findall(rf"(?im)^{name}: (.*?)\r?$", request.partition(b"\r\n\r\n")[0].decode())
 
 
 QUERY = "query { viewer { login } }"

@@ -1,13 +1,13 @@
 """Lists through the `Api`: pages, their cursors, and cursors that somebody made up."""
 
 import base64
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import httpx
 import pytest
 from pydantic import BaseModel
+from tests.loopback import Build, Serve, line
 
 from clew.core.api import Api
 from clew.core.errors import (
@@ -20,8 +20,6 @@ from clew.core.pages import CursorPages, GraphQLPages, LinkPages, NextUrlPages, 
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 Open = Callable[..., Api]
 
 
@@ -31,18 +29,6 @@ class Note(BaseModel):
 
 
 ADA = {"id": 7, "user": {"login": "ada"}, "more": "ignored"}
-
-
-def line(request: bytes) -> str:
-    return request.partition(b"\r\n")[0].decode().removesuffix(" HTTP/1.1")
-
-
-def body(request: bytes) -> bytes:
-    return request.partition(b"\r\n\r\n")[2]
-
-
-def header(request: bytes, name: str) -> list[str]:
-    return re.findall(rf"(?im)^{name}: (.*?)\r?$", request.partition(b"\r\n\r\n")[0].decode())
 
 
 async def test_a_page_is_mapped_and_its_cursor_leads_to_the_next(serve: Serve, reply: Build, opened: Open) -> None:

@@ -1,10 +1,11 @@
 """Bodies as they are, methods of WebDAV, and ids that a tool writes into them itself."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import httpx
 import pytest
 from tests.core.writes import Note, Writer, drop, make_connector
+from tests.loopback import Build, Serve
 
 from clew.core import once
 from clew.core.api import Api
@@ -16,8 +17,6 @@ from clew.core.response import Response
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 Open = Callable[..., Api]
 
 GONE = (

@@ -1,8 +1,9 @@
 """Bytes to an address that the provider has just named: where they go, and what goes with them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
+from tests.loopback import Build, Serve
 
 from clew.core.api import Api
 from clew.core.connector import Effect
@@ -10,8 +11,6 @@ from clew.core.errors import ConflictError, ContractChangedError, Outcome
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 Open = Callable[..., Api]
 
 HOSTS = ("files.acme.example",)

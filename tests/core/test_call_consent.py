@@ -1,11 +1,11 @@
 """What needs a person: nothing happens before a clear yes to a question that shows the object as we fetched it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 from pydantic import BaseModel, Field
+from tests.loopback import Build, Serve
 
 from clew.core.api import Api
 from clew.core.call import Suspend
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 
 acme = Connector("acme", "https://api.acme.example")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import BaseModel
+from tests.loopback import Build, Serve
 
 from clew.core.api import Api
 from clew.core.approvals import Approvals, Edit, State, Verdict, open_approvals
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 
 acme = Connector("acme", "https://api.acme.example")
 

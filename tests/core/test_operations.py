@@ -1,13 +1,14 @@
 """A workflow whose caller has gone with a handle: what the journal says of it, and who goes on with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from tests.core.test_workflow import paths, shop
 from tests.core.writes import CONNECTION, Writer
+from tests.loopback import Build, Serve
 
 from clew.core.call import Call, Walk
 from clew.core.connector import Connector
@@ -22,8 +23,6 @@ from clew.core.writing import Writing
 pytestmark = pytest.mark.anyio
 ENGINES = ["sqlite", "postgres"]
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 GIVEN = {"room": 3, "request_id": "one"}
 
 

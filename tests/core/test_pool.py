@@ -3,16 +3,15 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
+from tests.loopback import Serve
 
 from clew.core.pool import Client, SlotTransport
 
 pytestmark = pytest.mark.anyio
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
 
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

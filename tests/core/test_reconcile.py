@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.core.writes import CONNECTION, PaddedSealer, make_connector
+from tests.loopback import Build, Serve
 
 from clew.core.connection import Connection
 from clew.core.connector import Connector
@@ -21,8 +22,6 @@ from clew.core.wire import Wire
 pytestmark = pytest.mark.anyio
 ENGINES = ["sqlite", "postgres"]
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 Wires = Callable[[Write], Awaitable[tuple[Connector, Wire] | None]]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.loopback import Build, Serve
 
 from clew.core.bounds import Bounds
 from clew.core.deadline import Deadline
@@ -21,9 +22,6 @@ from clew.core.response import Response
 from clew.core.transport import send
 
 pytestmark = pytest.mark.anyio
-
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 
 
 _own: Callable[[], httpx.AsyncClient] = httpx.AsyncClient

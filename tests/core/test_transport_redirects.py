@@ -1,10 +1,10 @@
 """Redirects: followed by plain reads, at home, a few times; never with anything that could change something."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
+from tests.loopback import Build, Serve
 
 from clew.core.bounds import Bounds
 from clew.core.deadline import Deadline
@@ -13,9 +13,6 @@ from clew.core.response import Response
 from clew.core.transport import send
 
 pytestmark = pytest.mark.anyio
-
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 
 
 async def go(url: str, method: str = "GET", *, safe: bool = True, **request: Any) -> Response:

@@ -3,10 +3,10 @@
 import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.loopback import Build, Serve
 
 from clew.core import wire as wire_module
 from clew.core.errors import (
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 LIMITS = RateLimitHeaders(remaining="x-left", reset="x-reset", unit="delta_s")
 
 

@@ -2,11 +2,12 @@
 
 import base64
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from tests.loopback import Build, Serve
 
 from clew.core.errors import (
     AuthRevokedError,
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from tests.core.conftest import Line
 
 pytestmark = pytest.mark.anyio
-
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 
 
 class Keys:

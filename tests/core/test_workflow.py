@@ -1,6 +1,6 @@
 """Workflows: steps done once, told again after a crash, taken back in reverse when a later one is refused."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 from tests.core.writes import CONNECTION, PaddedSealer, Writer
+from tests.loopback import Build, Serve
 
 from clew.core.api import Api
 from clew.core.connector import Connector
@@ -18,9 +19,6 @@ from clew.core.journal import Journal, State, Wanted, open_journal
 from clew.core.workflow import Flow
 
 pytestmark = pytest.mark.anyio
-
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 
 
 class Room(BaseModel):

@@ -1,19 +1,16 @@
 """A write is journaled before it leaves, told again to whoever repeats it, and never sent blindly a second time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.core.writes import Writer, drop, only
+from tests.loopback import Build, Serve
 
 from clew.core.errors import AlreadyDoneError, ConflictError, Outcome, OutcomeUnknownError
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 ENGINES = ["sqlite", "postgres"]
-
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 
 
 async def test_a_write_is_kept_and_its_repetition_answered_from_the_journal(

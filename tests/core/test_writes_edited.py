@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.core.writes import PaddedSealer, Writer, drop, only
+from tests.loopback import Build, Serve
 
 from clew.core.approvals import Approvals, Edit, Verdict, open_approvals
 from clew.core.consent import Consent
@@ -16,8 +17,6 @@ from clew.core.policy import Channel, Policy
 
 pytestmark = pytest.mark.anyio
 
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 GIVEN = {"text": "all", "request_id": "one"}
 
 

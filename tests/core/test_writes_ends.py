@@ -1,11 +1,11 @@
 """How a write ends: what refusals, lost answers, looks and cuts say about it, and what is told again afterwards."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from tests.core.writes import CONNECTION, Writer, drop, only
+from tests.loopback import Build, Serve
 
 from clew.core.database import Database
 from clew.core.errors import (
@@ -21,9 +21,6 @@ from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
-
-Serve = Callable[..., Awaitable[tuple[str, list[bytes]]]]
-Build = Callable[..., bytes]
 
 
 async def failed(writer: Writer, url: str, tool: str, seconds: float = 10.0, **arguments: Any) -> CallError:

@@ -9,18 +9,18 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.connectors.conftest import Calling
-from tests.connectors.gmail_box import Person
+from tests.connectors.calling import Calling
 from tests.connectors.graph_box import OWN, message, somebody
+from tests.people import Person
 
 from clew.connectors.microsoft import microsoft
 from clew.core.api import Api
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
 from clew.core.subscriptions import Wish
-from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
 

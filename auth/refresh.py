@@ -183,12 +183,13 @@ class Refresher:
         """Wait for the lease; None as soon as the generation is gone, for then another holder has done the work.
 
         Raises what another holder has failed with, for ever or while everybody rests. The first look is left out: the
-        caller has just read the record, and whoever gets the lease looks again.
+        caller has just read the record, and whoever gets the lease looks again. Not so while a new pair waits here to
+        be stored: the store may have taken it a moment ago.
         """
         give_up_at = time.monotonic() + self._lease_seconds + self._endpoint_seconds
         name, pause, waited = lease_name("refresh", connection), 0.02, False
         while True:
-            if generation is not None and waited:
+            if generation is not None and (waited or self._keeper.holds(connection)):
                 record = await self._vault.get(connection)
                 if record is None or record.facts.generation != generation:
                     return None

@@ -38,10 +38,11 @@ async def overhead() -> None:
     from clew.core.connection import Connection
     from clew.core.connector import Effect
     from clew.core.deadline import Deadline
+    from clew.core.exchange import Trail
     from clew.core.host import SilentHost
     from clew.core.limiter import Limiter, Sending
     from clew.core.pool import Client, SlotTransport
-    from clew.core.wire import Trail, Wire
+    from clew.core.wire import Wire
 
     provider, url = start_provider(limit=10**9)
     try:

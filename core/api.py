@@ -4,12 +4,11 @@
 Every connector imports this module, so what speaks HTTP is imported by the first request: `clew list` makes none.
 """
 
-import json as json_module
 import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 from urllib.parse import unquote, urlsplit
 
 from clew.core.audit import Attempt
@@ -18,47 +17,24 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError, ContractChangedError, InvalidInputError, Outcome, OutcomeUnknownError
 from clew.core.fields import MISSING, as_list, look
-from clew.core.forms import Form, Query, encoded, pairs
 from clew.core.host import Host
 from clew.core.mapping import read, read_each
 from clew.core.outcomes import ErrorMap, Rule
 from clew.core.pages import Answer, GraphQLPages, Page, Paginator, Place, items_of
 from clew.core.paths import Segment, expand
+from clew.core.request import Reading, Sending, build, trusted
 from clew.core.response import Response
 
 if TYPE_CHECKING:
-    import httpx
-
     from clew.core.carrier import Carrier
+    from clew.core.exchange import Trail
     from clew.core.mail.api import MailApi
-    from clew.core.wire import Trail, Wire
+    from clew.core.wire import Wire
     from clew.core.writing import Writing
 
 T = TypeVar("T")
 
 _PATH = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*")
-
-
-class Reading(TypedDict, total=False):
-    """What every request may carry besides its path."""
-
-    query: Query | None
-    headers: Mapping[str, str] | None
-
-
-class Sending(Reading, total=False):
-    """And what a request with a body may carry: JSON data, or form fields (`core.forms`: mappings and lists in them
-    are written with brackets), or `content` as it is, with its `content_type`.
-
-    `safe=True` in a write tool says that this request alone changes nothing that anybody could see (it asks for an
-    address, or searches): it may be repeated, and a call that ends after it has changed nothing yet.
-    """
-
-    json: Any
-    form: Form | None
-    content: bytes | None
-    content_type: str
-    safe: bool
 
 
 class Api:
@@ -181,11 +157,11 @@ class Api:
         The address must be HTTPS on one of `hosts` or below it, or on the API's own origin. An upload is sent again
         when its answer is lost: it has no effect until a further request makes use of it.
         """
-        if not _trusted(url, self._wire.base_url, hosts):
+        if not trusted(url, self._wire.base_url, hosts):
             raise ContractChangedError("the provider wants the upload on an unknown host; nothing was sent there.")
         import httpx
 
-        from clew.core.wire import Exchange
+        from clew.core.exchange import Exchange
 
         stranger = replace(self._wire.connector, headers={}, version=None, rate_limits=None, errors=_UPLOADS)
         wire = replace(self._wire, connector=stranger, authorizer=None)
@@ -198,7 +174,7 @@ class Api:
         `safe` says that it changes nothing, so that it may be done again."""
         import httpx
 
-        from clew.core.wire import Exchange
+        from clew.core.exchange import Exchange
 
         if self._effect is Effect.READ and not safe:
             raise ConfigurationError(f"a read tool may not do {method} {route}.")
@@ -248,7 +224,7 @@ class Api:
         return None if self._effect is Effect.READ else self._trail.writing
 
     async def _send(self, method: str, path: str, route: str, inside: str = "", **more: Unpack[Sending]) -> Response:
-        from clew.core.wire import Exchange
+        from clew.core.exchange import Exchange
 
         method = method.upper()
         if self._effect is Effect.READ and method not in {*SAFE_METHODS, "POST"}:
@@ -258,7 +234,7 @@ class Api:
             await self._writing.depart(safe=safe)
             if not safe:
                 more = cast(Sending, self._writing.dress(method, dict(more), inside))
-        request = _request(method, f"{self._wire.base_url}{path}", more)
+        request = build(method, f"{self._wire.base_url}{path}", more)
         record = Attempt(method, route)
         return await self._wire.exchange(Exchange(request, record, safe, self._deadline, self._host, self._trail))
 
@@ -345,53 +321,6 @@ _UPLOADS = ErrorMap(
     )
 )
 """How hosts for uploads refuse. A 401 there is about the address and says nothing about our credentials."""
-
-
-def _trusted(url: str, base_url: str, hosts: Sequence[str]) -> bool:
-    """Parsed by the library that will send it: another parser could see another host in the same text."""
-    import httpx
-
-    try:
-        target, own = httpx.URL(url), httpx.URL(base_url)
-    except httpx.InvalidURL:
-        return False
-    if target.userinfo:
-        return False
-    if (target.scheme, target.host, target.port) == (own.scheme, own.host, own.port):
-        return True
-    plain = re.fullmatch(r"[a-z0-9.-]+", target.host) is not None
-    known = plain and any(target.host == host or target.host.endswith(f".{host}") for host in hosts)
-    return known and target.scheme == "https" and target.port is None
-
-
-def _request(method: str, url: str, more: Sending) -> "httpx.Request":
-    import httpx
-
-    try:
-        content, kind = _body(more)
-        headers: httpx.Headers | dict[str, str] = kind
-        if more.get("headers"):
-            headers = httpx.Headers(kind)
-            headers.update(more.get("headers"))
-        return httpx.Request(method, url, params=pairs(more.get("query")) or None, headers=headers, content=content)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise InvalidInputError(
-            "the arguments do not fit into a request: too long for a URL, no valid text, or no finite number."
-        ) from error
-
-
-def _body(more: Sending) -> tuple[bytes | None, dict[str, str]]:
-    json, form, content = more.get("json"), more.get("form"), more.get("content")
-    if sum(each is not None for each in (json, form, content)) > 1:
-        raise ConfigurationError("a request has one body: json=, form= or content=.")
-    if content is not None:
-        return content, {"content-type": more.get("content_type", "application/octet-stream")}
-    if form is not None:
-        return encoded(form), {"content-type": "application/x-www-form-urlencoded"}
-    if json is None:
-        return None, {}
-    text = json_module.dumps(json, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode(), {"content-type": "application/json"}
 
 
 def _mutates(document: str) -> bool:

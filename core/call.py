@@ -22,6 +22,7 @@ from clew.core.errors import (
     Outcome,
     PermissionDeniedError,
 )
+from clew.core.exchange import Trail
 from clew.core.host import Host, SilentHost
 from clew.core.journal import Journal
 from clew.core.journaling import has_ended, journaled
@@ -29,7 +30,7 @@ from clew.core.policy import Decision, Policy
 from clew.core.recording import opened, size, timeline
 from clew.core.redaction import Names
 from clew.core.stated import stated
-from clew.core.wire import Trail, Wire
+from clew.core.wire import Wire
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,12 @@ from clew.core.api import Api
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.deadline import Deadline
 from clew.core.errors import AlreadyDoneError, CallError, Outcome
+from clew.core.exchange import Trail
 from clew.core.holding import Looker
 from clew.core.host import SilentHost
 from clew.core.journal import Journal, State, Wanted, Write
 from clew.core.once import Look, NaturalKey, ProviderKey, key_of
-from clew.core.wire import Trail, Wire
+from clew.core.wire import Wire
 from clew.core.writing import Writing
 
 if TYPE_CHECKING:

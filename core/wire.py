@@ -21,17 +21,16 @@ from typing import TypedDict
 
 import httpx
 
-from clew.core.audit import Attempt, now, plain_id
+from clew.core.audit import now, plain_id
 from clew.core.bounds import Bounds
-from clew.core.carrier import Carrier
 from clew.core.connection import Connection
 from clew.core.connector import Connector
-from clew.core.credentials import Authorizer, Credential, Lender
+from clew.core.credentials import Authorizer, Lender
 from clew.core.deadline import Deadline
 from clew.core.drift import Drift
 from clew.core.errors import AuthExpiredError, AuthRevokedError, CallError, Code, InternalError, Outcome
-from clew.core.host import Host
-from clew.core.limiter import Limiter, Pass, Sending
+from clew.core.exchange import Exchange
+from clew.core.limiter import Limiter, Sending
 from clew.core.limits import retry_after
 from clew.core.outcomes import judge, lost
 from clew.core.response import Response
@@ -39,79 +38,10 @@ from clew.core.retry import RetryBudget, RetryPolicy, Sleep, retrying
 from clew.core.secret import Secret
 from clew.core.transport import send
 from clew.core.versions import Notices
-from clew.core.writing import Writing
 
 AGENT = "clew/0.1"
 
 _DEFAULTS = {"user-agent": AGENT, "accept": "application/json", "accept-encoding": "gzip"}
-
-
-@dataclass(slots=True)
-class Trail:
-    """What one call has done so far: its requests, how many of them changed or may have changed the world, and how many
-    that may do so are on their way with their end not known yet. Once it is `closed`, nothing leaves for the call.
-    `background` work leaves the provider's budgets to calls that somebody waits for. `writing` is the journal's side of
-    a write. `marks` are the stages that have ended: name, monotonic time of the beginning, seconds."""
-
-    attempts: list[Attempt] = field(default_factory=list[Attempt])
-    changed: int = 0
-    in_flight: int = 0
-    closed: bool = False
-    background: bool = False
-    marks: list[tuple[str, float, float]] = field(default_factory=list[tuple[str, float, float]])
-    writing: Writing | None = None
-
-    def outcome(self) -> Outcome:
-        """The outcome if the call ended here without an answer."""
-        return Outcome.UNKNOWN if self.changed or self.in_flight else Outcome.NOT_APPLIED
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One request and what became of it. `attempt.route` is the path template: what budgets and records go by.
-
-    `safe` says that the request cannot change anything at the provider. `secrets` are the credential's parts as they
-    stand on the request, to be taken out of what the provider says about it. With a `carrier` another transport than
-    HTTP does what the request names, with the `credential` in hand.
-    """
-
-    request: httpx.Request
-    attempt: Attempt
-    safe: bool
-    deadline: Deadline
-    host: Host
-    trail: Trail
-    generation: str = ""
-    secrets: tuple[Secret, ...] = ()
-    in_flight: bool = False
-    response: Response | None = None
-    room: Pass | None = None
-    carrier: Carrier | None = None
-    credential: Credential | None = None
-    bare: tuple[httpx.URL, httpx.Headers] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.bare = self.request.url, self.request.headers  # `pin` replaces both, nothing changes them before
-
-    def again(self) -> "Exchange":
-        """The same request, fresh: nothing of an earlier attempt stays on it."""
-        url, headers = self.bare
-        request = httpx.Request(self.request.method, url, headers=headers, content=self.request.content)
-        fresh = Attempt(request.method, self.attempt.route)
-        return Exchange(request, fresh, self.safe, self.deadline, self.host, self.trail, carrier=self.carrier)
-
-    def landed(self, *, changed: bool) -> None:
-        """The end of this request is known."""
-        if self.in_flight:
-            self.in_flight = False
-            self.trail.in_flight -= 1
-            self.trail.changed += changed
-
-    def hide(self, text: str) -> str:
-        """`text` without the credential: some providers repeat a refused key in their answer."""
-        for secret in self.secrets:
-            text = text.replace(secret.reveal(), "[secret]")
-        return text
 
 
 _PROVIDER_GONE = (

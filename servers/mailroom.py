@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
     from clew.servers.receiver import Receiver
-    from clew.servers.way_in import Outside
+    from clew.servers.webhook_endpoint import Outside
 
 _PRUNE_SECONDS = 3600.0
 
@@ -55,9 +55,9 @@ async def open_mailroom(runtime: Runtime) -> AsyncGenerator[Mailroom]:
     opened: list[Outside] = []
 
     def make() -> "Receiver":
-        from clew.servers.way_in import open_way_in
+        from clew.servers.webhook_endpoint import open_endpoint
 
-        receiver, outside = open_way_in(runtime, served, intake)
+        receiver, outside = open_endpoint(runtime, served, intake)
         opened.append(outside)
         return receiver
 

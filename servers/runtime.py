@@ -34,6 +34,7 @@ from clew.core.deadline import Deadline
 from clew.core.drift import Drift
 from clew.core.drift_log import open_drift
 from clew.core.errors import ActionRequiredError, TransientError
+from clew.core.exchange import Trail
 from clew.core.host import Host, Question, SilentHost
 from clew.core.inbox import Inbox
 from clew.core.joining import Joining
@@ -45,7 +46,7 @@ from clew.core.rates import open_rates
 from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
 from clew.core.versions import Notices
-from clew.core.wire import Trail, Wire
+from clew.core.wire import Wire
 from clew.servers.console_address import find_console
 from clew.servers.event_tools import event_tools, names_for
 from clew.servers.evidence import Evidence, names, open_evidence, versions

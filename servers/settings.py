@@ -3,7 +3,6 @@
 The nearer wins: environment, project file, user file, defaults. Secrets do not belong here; the vault has them.
 """
 
-import difflib
 import os
 import re
 import tomllib
@@ -14,7 +13,7 @@ from typing import Any
 
 from clew.auth.origins import Place
 from clew.core.errors import ConfigurationError
-from clew.core.fields import as_list, as_object
+from clew.core.fields import as_object
 from clew.core.policy import Decision, Policy, PolicyRule
 from clew.core.secret import Secret
 from clew.servers.console_settings import VARIABLES as CONSOLE_VARIABLES
@@ -23,16 +22,27 @@ from clew.servers.http_settings import VARIABLES as HTTP_VARIABLES
 from clew.servers.http_settings import HttpSettings, read_http
 from clew.servers.http_settings import with_environment as http_with_environment
 from clew.servers.policy_file import read_policy
+from clew.servers.settings_values import (
+    check_choice,
+    check_database,
+    check_deadline,
+    check_duration,
+    check_flag,
+    check_key_provider,
+    check_key_providers,
+    check_name,
+    check_names,
+    check_path,
+    check_rotations,
+    check_server,
+    check_tenant_text,
+    check_text,
+    check_window,
+)
 from clew.servers.webhook_settings import WebhookSettings, read_webhooks
 
 FILE = "clew.toml"
 DATABASE = "clew.db"
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "log_level": ("debug", "info", "warning", "error"),
-    "log_format": ("text", "json"),
-}
-KEY_PLACES = ("auto", "keyring", "file", "env")
-ROTATIONS = ("data", "keys", "tokens")
 _SIMPLE = (
     "home", "database", "deadline", "read_only", "tools", "key_provider", "old_key_providers", "rotate_after", "rotate",
     "log_level", "log_format", "limits", "repeat_window", "keep_results", "audit_keep", "audit_hide", "audit_show",
@@ -218,145 +228,15 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
     known = [*_SIMPLE, "connectors", "policy", "prices", "webhooks", "console", "http"]
-    return {name: _checked(_known(name, known, str(path)), value, str(path)) for name, value in table.items()}
+    return {name: _checked(check_name(name, known, str(path)), value, str(path)) for name, value in table.items()}
 
 
 def _as_it_is(name: str, value: Any, where: str) -> Any:
     return value
 
 
-def _known(name: str, known: list[str], where: str) -> str:
-    if name in known:
-        return name
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."
-    raise ConfigurationError(f"{where}: there is no setting {name!r}. {hint}")
-
-
 def _checked(name: str, value: Any, where: str) -> Any:
     return _CHECKS[name](name, value, where)
-
-
-def _path(name: str, value: Any, where: str) -> Path:
-    try:
-        return Path(_text(name, value, where)).expanduser()
-    except RuntimeError:
-        raise ConfigurationError(f"{where}: {name} {value!r} names a user that does not exist.") from None
-
-
-def _text(name: str, value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{where}: {name} must be a text.")
-    return value
-
-
-def check_tenant(tenant: str, where: str = "") -> None:
-    """Raise `ConfigurationError` for a tenant's name that could be taken for something else in a key or a command."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+|-]{0,127}", tenant):
-        said = f"{where}: " if where else ""
-        raise ConfigurationError(
-            f"{said}a tenant is named with letters, digits and . _ @ + | -, at most 128, the first a letter or digit."
-        )
-
-
-def _tenant(name: str, value: Any, where: str) -> str:
-    check_tenant(_text(name, value, where), where)
-    return str(value)
-
-
-def _seconds(name: str, value: Any, where: str) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if isinstance(value, bool) or not 1 <= seconds <= 600:
-        raise ConfigurationError(f"{where}: {name} must be a number of seconds from 1 to 600, not {value!r}.")
-    return seconds
-
-
-def _window(name: str, value: Any, where: str) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if isinstance(value, bool) or not 0 <= seconds <= 86400:
-        raise ConfigurationError(f"{where}: {name} must be a number of seconds from 0 to 86400, not {value!r}.")
-    return seconds
-
-
-def _flag(name: str, value: Any, where: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    raise ConfigurationError(f"{where}: {name} must be true or false, not {value!r}.")
-
-
-def _names(name: str, value: Any, where: str) -> tuple[str, ...]:
-    items = value.split(",") if isinstance(value, str) else as_list(value)
-    if items is None or not all(isinstance(item, str) for item in items):
-        raise ConfigurationError(f"{where}: {name} must be a list of names.")
-    return tuple(item.strip() for item in items if item.strip())
-
-
-def _database(name: str, value: Any, where: str) -> Secret:
-    if isinstance(value, Secret):
-        return value
-    scheme, separator, _ = _text(name, value, where).partition("://")
-    if separator and scheme not in ("sqlite", "postgresql", "postgres"):
-        raise ConfigurationError(f"{where}: {name} must be a path, sqlite:///path or postgresql://…, not {scheme}://…")
-    return Secret(value if separator else str(Path(value).expanduser()))
-
-
-def shown_database(address: Secret) -> str:
-    """A database address without what is secret in it."""
-    text = re.sub(r"(?i)((?:ssl)?pass(?:word|file)?=)[^&\s]*", r"\1…", address.reveal())
-    return re.sub(r"(://[^:/@]*):.*@", r"\1:…@", text)
-
-
-def _key_provider(name: str, value: Any, where: str) -> str:
-    text = _text(name, value, where)
-    if text in KEY_PLACES or text.startswith(("pkcs11:", "aws-kms:")):
-        return text
-    choices = f"{', '.join(KEY_PLACES)}, pkcs11:… or aws-kms:…"
-    raise ConfigurationError(f"{where}: {name} must be one of {choices}, not {text.partition(':')[0]!r}.")
-
-
-def _key_providers(name: str, value: Any, where: str) -> tuple[str, ...]:
-    return tuple(_key_provider(name, each, where) for each in _names(name, value, where))
-
-
-def _duration(name: str, value: Any, where: str) -> float:
-    """`72h`, `3d`, `never`; in seconds."""
-    text = _text(name, value, where).strip().lower()
-    found = re.fullmatch(r"(\d{1,5})\s*(h|d)", text)
-    seconds = int(found[1]) * {"h": 3600.0, "d": 86400.0}[found[2]] if found else 0.0
-    if text not in ("never", "off") and not 3600 <= seconds <= 366 * 86400:
-        raise ConfigurationError(f'{where}: {name} must be a time like "72h" or "30d", or "never", not {value!r}.')
-    return seconds
-
-
-def _rotations(name: str, value: Any, where: str) -> tuple[str, ...]:
-    names = _names(name, value, where)
-    if not set(names) <= set(ROTATIONS):
-        raise ConfigurationError(f"{where}: {name} must be a list of {', '.join(ROTATIONS)}.")
-    return names
-
-
-def _choice(name: str, value: Any, where: str) -> str:
-    if value not in CHOICES[name]:
-        raise ConfigurationError(f"{where}: {name} must be one of {', '.join(CHOICES[name])}, not {value!r}.")
-    return str(value)
-
-
-def _server(name: str, value: Any, where: str) -> str:
-    text = _text(name, value, where)
-    if not re.match(r"(redis|rediss|unix)://[^\s]+$", text):
-        raise ConfigurationError(f"{where}: {name} must be an address like redis://HOST:6379/0.")
-    if "@" in text and where != "CLEW_LIMITS":
-        raise ConfigurationError(f"{where}: {name} holds a password; put such an address into CLEW_LIMITS instead.")
-    return text
 
 
 def _prices(name: str, value: Any, where: str) -> dict[str, Any]:
@@ -377,35 +257,35 @@ def _connector(place: str, value: Any) -> dict[str, str]:
     if keys is None:
         raise ConfigurationError(f"{place} must be a table.")
     known = [each.name for each in fields(ConnectorSettings)]
-    texts = {_known(key, known, place): _text(key, each, place) for key, each in keys.items()}
+    texts = {check_name(key, known, place): check_text(key, each, place) for key, each in keys.items()}
     if not re.match(r"https?://[^/?#\s]+[^\s]*$", texts.get("base_url", "https://none")):
         raise ConfigurationError(f"{place}: base_url must be an http(s) address, not {texts['base_url']!r}.")
     return texts
 
 
 _CHECKS: Mapping[str, Callable[[str, Any, str], Any]] = {
-    "home": _path,
-    "database": _database,
-    "deadline": _seconds,
-    "read_only": _flag,
-    "tools": _names,
-    "key_provider": _key_provider,
-    "old_key_providers": _key_providers,
-    "rotate_after": _duration,
-    "rotate": _rotations,
-    "log_level": _choice,
-    "log_format": _choice,
-    "audit_keep": _duration,
-    "audit_hide": _names,
-    "audit_show": _names,
-    "metrics": _flag,
+    "home": check_path,
+    "database": check_database,
+    "deadline": check_deadline,
+    "read_only": check_flag,
+    "tools": check_names,
+    "key_provider": check_key_provider,
+    "old_key_providers": check_key_providers,
+    "rotate_after": check_duration,
+    "rotate": check_rotations,
+    "log_level": check_choice,
+    "log_format": check_choice,
+    "audit_keep": check_duration,
+    "audit_hide": check_names,
+    "audit_show": check_names,
+    "metrics": check_flag,
     "prices": _prices,
-    "limits": _server,
-    "repeat_window": _window,
-    "keep_results": _duration,
+    "limits": check_server,
+    "repeat_window": check_window,
+    "keep_results": check_duration,
     "connectors": _connectors,
-    "allow_writes": _flag,
-    "tenant": _tenant,
+    "allow_writes": check_flag,
+    "tenant": check_tenant_text,
     "policy": _as_it_is,
     "webhooks": read_webhooks,
     "console": read_console,

@@ -21,10 +21,10 @@ from clew.core.connection import Connection
 from clew.core.connector import Connector, Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ClewError, ConfigurationError
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
 from clew.core.subscriptions import OPTIONAL, Subscribed, Wish
-from clew.core.wire import Trail
 from clew.servers.runtime import Runtime
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from clew.auth.vault import Vault
 from clew.core.connection import LOCAL_TENANT
 from clew.core.errors import ConfigurationError, PermissionDeniedError
-from clew.servers.settings import Settings, check_tenant
+from clew.servers.settings import Settings
+from clew.servers.settings_values import check_tenant
 
 _DERIVED = "id-"
 

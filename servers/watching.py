@@ -18,8 +18,8 @@ from clew.core.connector import Connector, Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ClewError
 from clew.core.events import seen
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
-from clew.core.wire import Trail
 from clew.servers.runtime import Runtime
 
 log = logging.getLogger(__name__)

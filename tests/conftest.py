@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -21,6 +22,15 @@ hypothesis.settings.load_profile("clew")
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def log_levels() -> Iterator[None]:
+    """What a command that ran in this process said of its log is not said for the tests after it."""
+    kept = {name: logging.getLogger(name).level for name in ("", "clew")}
+    yield
+    for name, level in kept.items():
+        logging.getLogger(name).setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,14 @@ from clew.core.carrier import Carrier
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError, InternalError
+from clew.core.exchange import Exchange, Trail
 from clew.core.host import Host
 from clew.core.mail.compose import Letter
 from clew.core.mail.imap import Session
 from clew.core.mail.mailbox import Mailbox
 from clew.core.mail.servers import Server, servers_of
 from clew.core.mail.smtp import Submission, Submitted
-from clew.core.wire import Exchange, Trail, Wire
+from clew.core.wire import Wire
 
 T = TypeVar("T")
 

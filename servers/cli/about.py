@@ -12,7 +12,8 @@ from clew import __version__
 from clew.core.fields import as_list
 from clew.servers.cli.output import duration, emit, emit_json, table, talk
 from clew.servers.cli.start import begin
-from clew.servers.settings import DATABASE, VARIABLES, Settings, searched_files, shown_database
+from clew.servers.settings import DATABASE, VARIABLES, Settings, searched_files
+from clew.servers.settings_values import shown_database
 
 _PACKAGES = ("mcp", "httpx2", "pydantic", "cryptography")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import difflib
+import os
 import shlex
 import signal
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 from clew.core.audit import Origin
 from clew.core.connector import Connector, Effect, Tool
-from clew.core.errors import ApprovalRequiredError, ConfigurationError
+from clew.core.errors import ApprovalRequiredError, ConfigurationError, DeniedError
 from clew.core.host import Question
 from clew.core.registry import load
 from clew.servers.cli.arguments import read_arguments
@@ -29,6 +30,10 @@ class TerminalHost:
 
     own = True
 
+    def __init__(self) -> None:
+        self.interrupted = False
+        """The person answered with Ctrl-C."""
+
     @property
     def asks(self) -> bool:
         """Only on a terminal."""
@@ -45,7 +50,8 @@ class TerminalHost:
         return "terminal"
 
     async def confirm(self, question: Question) -> bool:
-        """Show the preview and ask; anything but a yes is a no. Raises `ApprovalRequiredError` without a terminal."""
+        """Show the preview and ask; anything but a yes is a no, and so is Ctrl-C at any moment of it. Raises
+        `ApprovalRequiredError` without a terminal."""
         if not self.asks:
             raise ApprovalRequiredError(
                 f"{question.tool} cannot be taken back and needs a person's yes, and this is not a terminal.",
@@ -53,19 +59,53 @@ class TerminalHost:
             )
         talk(question.text)
         print("Go ahead? [y/N] ", end="", file=sys.stderr, flush=True)
-        # The event loop's handler only notes Ctrl-C, and reading would go on; nothing else runs meanwhile.
-        former = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            answer = sys.stdin.readline()
-        finally:
-            signal.signal(signal.SIGINT, former)
-        if not answer.endswith("\n"):
+            answer = await _line_of_terminal()
+            if not answer.endswith("\n"):
+                talk("")
+            await asyncio.sleep(0)  # a Ctrl-C that was noted while the question was shown or the answer read comes here
+            return answer.strip().lower() in {"y", "yes"}
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            self.interrupted = True
             talk("")
-        return answer.strip().lower() in {"y", "yes"}
+            return False
 
     async def progress(self, message: str) -> None:
         """Say what the call waits for."""
         talk(f"clew: {message}")
+
+
+async def _line_of_terminal() -> str:
+    """What the person types, up to the end of the line, or of the input. The event loop goes on meanwhile: its handler
+    of Ctrl-C only cancels the task, and a read that blocks would never hear of it."""
+    loop = asyncio.get_running_loop()
+    terminal, ready = sys.stdin.fileno(), asyncio.Event()
+    try:
+        loop.add_reader(terminal, ready.set)
+    except NotImplementedError:  # Windows
+        return _blocking_line()
+    typed = b""
+    try:
+        while not typed.endswith(b"\n"):
+            await ready.wait()
+            ready.clear()
+            more = os.read(terminal, 4096)
+            if not more:
+                break
+            typed += more
+    finally:
+        loop.remove_reader(terminal)
+    return typed.decode(errors="replace")
+
+
+def _blocking_line() -> str:
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def call(arguments: Namespace) -> int:
@@ -80,7 +120,14 @@ def call(arguments: Namespace) -> int:
         raise ConfigurationError(f"--deadline must be more than 0 and at most 600 seconds, not {arguments.deadline:g}.")
     given = read_arguments(tool, arguments.pairs, arguments.arguments)
     tool.signature.check(given)
-    result = asyncio.run(_call(settings, arguments, tool, given))
+    host = TerminalHost()
+    try:
+        result = asyncio.run(_call(settings, arguments, tool, given, host))
+    except DeniedError:
+        if not host.interrupted:
+            raise
+        talk(f"Interrupted. {tool.name} was not done.")
+        raise KeyboardInterrupt from None
     emit_json(result, indent=None if arguments.json else 2)
     cursor = result.get("next_cursor")
     if cursor and not arguments.json:
@@ -88,7 +135,9 @@ def call(arguments: Namespace) -> int:
     return 0
 
 
-async def _call(settings: Settings, arguments: Namespace, tool: Tool, given: Mapping[str, Any]) -> Mapping[str, Any]:
+async def _call(
+    settings: Settings, arguments: Namespace, tool: Tool, given: Mapping[str, Any], host: TerminalHost
+) -> Mapping[str, Any]:
     from clew.servers.runtime import Runtime
 
     deadline = arguments.deadline or (_PATIENCE if tool.effect is Effect.DESTRUCTIVE else None)
@@ -97,7 +146,7 @@ async def _call(settings: Settings, arguments: Namespace, tool: Tool, given: Map
             settings, [arguments.connector], tools=[tool.name], account=arguments.account
         ) as runtime:
             origin = Origin(caller="a person at a terminal", task=arguments.task)
-            return await runtime.call(tool.name, given, host=TerminalHost(), deadline=deadline, origin=origin)
+            return await runtime.call(tool.name, given, host=host, deadline=deadline, origin=origin)
     except asyncio.CancelledError:
         if tool.effect is not Effect.READ:
             talk(f"Interrupted. {tool.name} may have happened: look before you repeat it.")

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from clew.core.errors import ConfigurationError
 from clew.servers.program import set_up_logging, use_one_http_stack
-from clew.servers.settings import Settings, check_tenant, load_settings
+from clew.servers.settings import Settings, load_settings
+from clew.servers.settings_values import check_tenant
 
 
 def begin(*, http: bool = False, tracebacks: bool = False, tenant: str | None = None) -> Settings:

@@ -12,9 +12,10 @@ from clew.core.connector import Connector, Effect
 from clew.core.credentials import Credential
 from clew.core.deadline import Deadline
 from clew.core.errors import AuthRevokedError, CallError, ConfigurationError, quote
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
-from clew.core.wire import Trail, Wire
+from clew.core.wire import Wire
 
 if TYPE_CHECKING:
     import httpx

@@ -20,12 +20,13 @@ from clew.core.connection import Connection
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.limit_fallback import FallbackStore
 from clew.core.limit_store import LimitStore, MemoryStore
 from clew.core.limiter import Limiter
 from clew.core.pool import SlotTransport
-from clew.core.wire import Trail, Wire
+from clew.core.wire import Wire
 
 LINEAR = RateLimitHeaders(
     remaining="x-ratelimit-requests-remaining",

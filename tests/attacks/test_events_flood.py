@@ -46,6 +46,19 @@ async def attack(home: Path, *, deliveries: int, pause: float, **plan: Any) -> t
     return sender.seconds, grown, counts
 
 
+async def check(tmp_path: Path, *, deliveries: int, **plan: Any) -> dict[str, int]:
+    """The long form: print what was measured, hold it against the aims, and return what became of the flood."""
+    seconds, grown, counts = await attack(tmp_path, deliveries=deliveries, pause=0.02, **plan)
+    print(
+        f"{len(seconds)} good deliveries: p50 {percentile(seconds, 0.5) * 1e3:.0f} ms, p99 "
+        f"{percentile(seconds, 0.99) * 1e3:.0f} ms, at most {max(seconds) * 1e3:.0f} ms; {grown} MB more; {counts}"
+    )
+    assert len(seconds) > 100
+    assert percentile(seconds, 0.99) < 1.0
+    assert grown < 250
+    return counts
+
+
 async def test_a_flood_neither_fills_the_memory_nor_keeps_good_deliveries_waiting(tmp_path: Path) -> None:
     seconds, grown, counts = await attack(
         tmp_path, deliveries=60, pause=0.02, seconds=4, loris=200, bodies=2, heads=2, forgers=4
@@ -59,40 +72,17 @@ async def test_a_flood_neither_fills_the_memory_nor_keeps_good_deliveries_waitin
 
 @pytest.mark.slow
 async def test_the_whole_flood(tmp_path: Path) -> None:
-    seconds, grown, counts = await attack(
-        tmp_path, deliveries=1000, pause=0.02, seconds=40, loris=1000, bodies=6, heads=6, forgers=64
-    )
-    rate = counts["bad signatures answered 401"] / 40
-    print(
-        f"{len(seconds)} good deliveries: p50 {percentile(seconds, 0.5) * 1e3:.0f} ms, p99 "
-        f"{percentile(seconds, 0.99) * 1e3:.0f} ms, at most {max(seconds) * 1e3:.0f} ms; {grown} MB more; "
-        f"{rate:.0f} bad signatures a second; {counts}"
-    )
-    assert percentile(seconds, 0.99) < 1.0
-    assert grown < 250
+    counts = await check(tmp_path, deliveries=1000, seconds=40, loris=1000, bodies=6, heads=6, forgers=64)
+    assert counts["bad signatures answered 401"] > 1000
 
 
 @pytest.mark.slow
 async def test_a_thousand_forgers_wait_for_each_other_and_nobody_for_them(tmp_path: Path) -> None:
-    seconds, grown, counts = await attack(tmp_path, deliveries=500, pause=0.02, seconds=20, forgers=1000)
-    print(
-        f"{len(seconds)} good deliveries: p50 {percentile(seconds, 0.5) * 1e3:.0f} ms, p99 "
-        f"{percentile(seconds, 0.99) * 1e3:.0f} ms; {grown} MB more; {counts}"
-    )
-    assert len(seconds) > 100
-    assert percentile(seconds, 0.99) < 1.0
-    assert grown < 250
+    counts = await check(tmp_path, deliveries=500, seconds=20, forgers=1000)
     assert counts["bad signatures answered 401"] > 1000
 
 
 @pytest.mark.slow
 async def test_ten_thousand_forgeries_a_second_from_strangers(tmp_path: Path) -> None:
-    seconds, grown, counts = await attack(tmp_path, deliveries=500, pause=0.02, seconds=20, strangers=10_000)
-    print(
-        f"{len(seconds)} good deliveries: p50 {percentile(seconds, 0.5) * 1e3:.0f} ms, p99 "
-        f"{percentile(seconds, 0.99) * 1e3:.0f} ms; {grown} MB more; {counts}"
-    )
-    assert len(seconds) > 100
-    assert percentile(seconds, 0.99) < 1.0
-    assert grown < 250
+    counts = await check(tmp_path, deliveries=500, seconds=20, strangers=10_000)
     assert sum(counts.values()) > 20 * 9_000

@@ -18,10 +18,11 @@ from clew.core.connection import Connection
 from clew.core.connector import Connector
 from clew.core.deadline import Deadline
 from clew.core.errors import AuthRevokedError, CallError, Outcome, Retry
+from clew.core.exchange import Exchange, Trail
 from clew.core.host import SilentHost
 from clew.core.response import Response
 from clew.core.retry import RetryPolicy
-from clew.core.wire import Exchange, Trail, Wire
+from clew.core.wire import Wire
 
 pytestmark = pytest.mark.anyio
 

@@ -30,9 +30,10 @@ from clew.core.connection import Connection
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, ConfigurationError, Outcome
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.retry import RetryPolicy
-from clew.core.wire import Trail, Wire
+from clew.core.wire import Wire
 from clew.servers.databases.dialects import dialect_of
 from clew.servers.databases.profile import read_profile
 from clew.servers.databases.rows import Read, read_rows

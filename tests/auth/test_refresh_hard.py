@@ -119,9 +119,12 @@ async def test_a_person_may_ask_again_about_a_grant_that_was_said_to_be_dead(
 
 
 class FullDisk(Vault):
-    """A vault whose writes fail while `full`."""
+    """A vault whose writes fail while `full`. Later ones are `taken`; their writer hears of it when it is `known`."""
 
-    full = True
+    def __init__(self, database: Database, keys: LocalKeys) -> None:
+        super().__init__(database, keys)
+        self.full = True
+        self.taken, self.known = asyncio.Event(), asyncio.Event()
 
     async def put(
         self,
@@ -134,7 +137,10 @@ class FullDisk(Vault):
     ) -> int:
         if self.full:
             raise InternalError("The disk that holds the vault is full; nothing was written.")
-        return await super().put(connection, fields, facts, expect_version=expect_version, fence=fence)
+        version = await super().put(connection, fields, facts, expect_version=expect_version, fence=fence)
+        self.taken.set()
+        await self.known.wait()
+        return version
 
 
 @pytest.fixture
@@ -154,6 +160,7 @@ async def test_a_new_pair_that_cannot_be_stored_is_kept_and_stored_later(
     leases: Leases,
     endpoint: respx.Route,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     generation = await put_grant(vault)
     refresher = Refresher(full, leases)
@@ -166,9 +173,11 @@ async def test_a_new_pair_that_cannot_be_stored_is_kept_and_stored_later(
     assert await leases.acquire(NAME, seconds=30) is None, "nor may another process use it"
     full.full = False
     async with asyncio.timeout(10):
-        while await revealed(vault, "access_token") != "access-2":  # noqa: ASYNC110  # another task stores it
-            await asyncio.sleep(0.01)
-    assert await replace(refresher, generation) is Renewal.STILL_VALID
+        await full.taken.wait()
+    assert await revealed(vault, "access_token") == "access-2"
+    assert await replace(refresher, generation) is Renewal.STILL_VALID, "even before it is known to be stored"
+    full.known.set()
+    monkeypatch.undo()  # a busy machine is patient at the end
     await refresher.close()
     assert await leases.acquire(NAME, seconds=30) is not None
     assert "access-2" not in caplog.text

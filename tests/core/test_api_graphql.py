@@ -18,10 +18,10 @@ from clew.core.errors import (
     OutcomeUnknownError,
     RateLimitError,
 )
+from clew.core.exchange import Trail
 from clew.core.mapping import From
 from clew.core.outcomes import ErrorMap, Rule
 from clew.core.pages import GraphQLPages, Place
-from clew.core.wire import Trail
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,10 @@ from clew.core.connection import Connection
 from clew.core.connector import Connector, Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.response import Response
-from clew.core.wire import Trail, Wire
+from clew.core.wire import Wire
 
 pytestmark = pytest.mark.anyio
 

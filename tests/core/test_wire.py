@@ -16,11 +16,12 @@ from clew.core.errors import (
     PermissionDeniedError,
     RateLimitError,
 )
+from clew.core.exchange import Trail
 from clew.core.limits import RateLimitHeaders
 from clew.core.outcomes import ErrorMap, Rule, Verdict
 from clew.core.response import Response
 from clew.core.versions import Version
-from clew.core.wire import Trail, Wire
+from clew.core.wire import Wire
 
 if TYPE_CHECKING:
     from tests.core.conftest import Line

@@ -16,6 +16,7 @@ from clew.core.bounds import Bounds
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import Code, ConfigurationError, NotFoundError, Outcome, TransientError
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.mail import Folder, compose
 from clew.core.mail.api import MailApi
@@ -23,7 +24,6 @@ from clew.core.mail.imap import Session
 from clew.core.mail.line import Line, LineError, in_thread
 from clew.core.mail.mailbox import Mailbox
 from clew.core.mail.servers import Server
-from clew.core.wire import Trail
 
 from .conftest import Office
 from .servers import Reader, Writer

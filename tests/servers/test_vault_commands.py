@@ -18,7 +18,8 @@ from clew.servers.cli import main
 from clew.servers.rotation import keep_policy, rotate_what_is_due
 from clew.servers.runtime import Runtime
 from clew.servers.sandbox import Sandbox
-from clew.servers.settings import ConnectorSettings, Settings, load_settings, shown_database
+from clew.servers.settings import ConnectorSettings, Settings, load_settings
+from clew.servers.settings_values import shown_database
 from clew.servers.store import open_store
 
 CANARY = "canary-5f1c9b7e2a"

@@ -1,14 +1,18 @@
 """`clew call`."""
 
 import json
+import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers.cli import interrupting
+from tests.servers.cli.conftest import Terminal
 
 from clew.connectors.acme import acme as connector
 from clew.core.errors import ConfigurationError
@@ -212,8 +216,29 @@ def test_ctrl_c_at_the_question_is_a_no(place: Place, connected: Sandbox) -> Non
     terminal.see("Go ahead? [y/N] ")
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 130
-    assert not [key for key in connected.state.requests if key.startswith("DELETE")]
+    assert "Interrupted. delete_contact was not done." in terminal.seen
     assert "Traceback" not in terminal.seen
+    assert not [key for key in connected.state.requests if key.startswith("DELETE")]
+    (record,) = json.loads(place.run("audit", "--tool", "delete_contact", "--json").out)
+    assert (record["code"], record["outcome"]) == ("denied", "not_applied")
+
+
+def test_ctrl_c_at_each_moment_of_the_question_is_a_no_even_after_a_yes(place: Place, connected: Sandbox) -> None:
+    words = ("call", "acme", "delete_contact", "contact_id=con_000001")
+    terminal = Terminal([sys.executable, interrupting.__file__, *words])
+    for _ in range(100):  # ahead of the questions, so that a yes is always there to be read
+        terminal.type("y")
+    assert terminal.end() == 0
+    codes = re.findall(r"^moment \d+: (\d+)$", terminal.seen, re.MULTILINE)
+    assert codes[:-1] == ["130"] * (len(codes) - 1), codes
+    assert len(codes) > 8, "the question has more moments than these"
+    assert codes[-1] == "0", "without Ctrl-C the yes counts"
+    assert "Traceback" not in terminal.seen
+    assert connected.state.committed("contact", "delete") == 1
+    records = json.loads(place.run("audit", "--tool", "delete_contact", "--json").out)
+    ends = [each["code"] for each in records]
+    assert ends.count("denied") >= len(codes) - 2
+    assert ends.count("cancelled") == terminal.seen.count("may have happened") <= 1, "once the yes has been taken"
 
 
 def test_ctrl_c_during_a_write_says_that_it_may_have_happened(

@@ -18,10 +18,11 @@ from clew.core.connection import Connection
 from clew.core.connector import Connector, Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError
+from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.once import ProviderKey
 from clew.core.pages import Answer, CursorPages, LinkPages, NextUrlPages, NumberPages
-from clew.core.wire import Trail, Wire
+from clew.core.wire import Wire
 from clew.servers.descriptions.live import connector_of
 from clew.servers.descriptions.names import of_operation, of_path, sentence
 from clew.servers.descriptions.writing import module_of

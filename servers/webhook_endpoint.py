@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 _LARGEST_KEY = 256 * 1024
 
 
-def open_way_in(runtime: Runtime, served: Mapping[str, Connector], intake: Intake) -> "tuple[Receiver, Outside]":
+def open_endpoint(runtime: Runtime, served: Mapping[str, Connector], intake: Intake) -> "tuple[Receiver, Outside]":
     """What takes deliveries for the `served` connectors, and what asks for their keys."""
     settings, outside = runtime.settings, Outside(runtime.client)
     public = Public(settings.webhooks.public_url, settings.webhooks.networks)

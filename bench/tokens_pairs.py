@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from bench.tokens_client import APP, node
+from bench.tokens_upstream import Site
 
 TOKEN = "bench-token"
 NOTE = (
@@ -26,6 +27,10 @@ Tasks = Sequence[tuple[str, Calls, Calls]]
 """Of each task: what it is, their calls for it, ours."""
 
 
+async def _seeded(client: httpx.AsyncClient) -> Known:
+    return {}
+
+
 @dataclass(frozen=True)
 class Pair:
     """A connector, its peer, and an upstream for both."""
@@ -37,11 +42,15 @@ class Pair:
     hosts: Sequence[str]
     base: str
     """Where our connector's paths begin upstream."""
-    seed: Mapping[str, Any]
-    fill: Callable[[httpx.AsyncClient], Awaitable[Known]]
     tasks: Callable[[Known], Tasks]
+    seed: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    fill: Callable[[httpx.AsyncClient], Awaitable[Known]] = _seeded
     service: str = ""
     """Its name in emulate."""
+    beside: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What emulate lacks: answers by path."""
+    site: Callable[[], tuple[Site, Known]] | None = None
+    """An upstream of our own, where emulate has none; and what the tasks need to know of it."""
     scopes: Sequence[str] = ()
     """Of a connector that knows OAuth alone."""
     files: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -130,33 +139,37 @@ def _slack(known: Known) -> Tasks:
     )
 
 
-async def _seeded(client: httpx.AsyncClient) -> Known:
-    return {}
+MAILS = 15
+
+
+def mail(number: int) -> str:
+    """An id as Gmail gives them: 16 hexadecimal digits, and the thread that a message begins has its id."""
+    return f"{0x19A9C3F27B5E0D41 + number * 0x3B7A51:x}"
 
 
 def _gmail(known: Known) -> Tasks:
-    mail = {"to": ["grace@example.com"], "subject": "The export"}
+    letter = {"to": ["grace@example.com"], "subject": "The export"}
     return (
         (
             "find a message",
-            [("search_emails", {"query": "export", "maxResults": MESSAGES})],
+            [("search_emails", {"query": "export", "maxResults": MAILS})],
             [("search_messages", {"query": "export"})],
         ),
-        ("read it", [("read_email", {"messageId": "m3"})], [("get_message", {"message_id": "m3"})]),
+        ("read it", [("read_email", {"messageId": mail(3)})], [("get_message", {"message_id": mail(3)})]),
         (
             "send",
-            [("send_email", {**mail, "body": NOTE})],
-            [("send_message", {**mail, "text": NOTE, "request_id": "one"})],
+            [("send_email", {**letter, "body": NOTE})],
+            [("send_message", {**letter, "text": NOTE, "request_id": "one"})],
         ),
         (
             "draft",
-            [("draft_email", {**mail, "body": NOTE})],
-            [("create_draft", {**mail, "text": NOTE, "request_id": "two"})],
+            [("draft_email", {**letter, "body": NOTE})],
+            [("create_draft", {**letter, "text": NOTE, "request_id": "two"})],
         ),
         (
             "label",
-            [("modify_email", {"messageId": "m3", "removeLabelIds": ["UNREAD"]})],
-            [("label_messages", {"message_ids": ["m3"], "remove": ["UNREAD"], "request_id": "three"})],
+            [("modify_email", {"messageId": mail(3), "removeLabelIds": ["UNREAD"]})],
+            [("label_messages", {"message_ids": [mail(3)], "remove": ["UNREAD"], "request_id": "three"})],
         ),
     )
 
@@ -210,16 +223,16 @@ PAIRS = (
         {"GITHUB_PERSONAL_ACCESS_TOKEN": TOKEN},
         ["api.github.com"],
         "",
-        {
+        _github,
+        seed={
             "tokens": {TOKEN: {"login": "ada", "scopes": ["repo"]}},
             "github": {
                 "users": [{**ADA, "login": "ada"}],
                 "repos": [{"owner": "ada", "name": "reports", "auto_init": True}],
             },
         },
-        _fill_github,
-        _github,
-        "github",
+        service="github",
+        fill=_fill_github,
     ),
     Pair(
         "slack",
@@ -228,7 +241,8 @@ PAIRS = (
         {"SLACK_BOT_TOKEN": TOKEN, "SLACK_TEAM_ID": "T000000001"},
         ["slack.com"],
         "/api",
-        {
+        _slack,
+        seed={
             "slack": {
                 "users": [{"name": "ada", "real_name": ADA["name"], "email": ADA["email"]}],
                 "channels": [
@@ -238,9 +252,8 @@ PAIRS = (
                 "tokens": [{"token": TOKEN, "user": "ada"}],
             }
         },
-        _fill_slack,
-        _slack,
-        "slack",
+        service="slack",
+        fill=_fill_slack,
     ),
     Pair(
         "gmail",
@@ -249,13 +262,15 @@ PAIRS = (
         {"GMAIL_OAUTH_PATH": "{home}/app.json", "GMAIL_CREDENTIALS_PATH": "{home}/token.json"},
         ["gmail.googleapis.com", "www.googleapis.com", "oauth2.googleapis.com"],
         "",
-        {
+        _gmail,
+        seed={
             "tokens": {TOKEN: {"login": ADA["email"], "scopes": []}},
             "google": {
                 "users": [ADA],
                 "messages": [
                     {
-                        "id": f"m{number}",
+                        "id": mail(number),
+                        "thread_id": mail(number),
                         "user_email": ADA["email"],
                         "from": "Grace Hopper <grace@example.com>",
                         "to": ADA["email"],
@@ -265,13 +280,19 @@ PAIRS = (
                         "label_ids": ["INBOX", "UNREAD"],
                         "date": f"2026-11-{number:02}T10:00:00.000Z",
                     }
-                    for number in range(1, MESSAGES + 1)
+                    for number in range(1, MAILS + 1)
                 ],
             },
         },
-        _seeded,
-        _gmail,
-        "google",
+        service="google",
+        beside={
+            "/gmail/v1/users/me/profile": {
+                "emailAddress": ADA["email"],
+                "messagesTotal": MAILS,
+                "threadsTotal": MAILS,
+                "historyId": "1",
+            }
+        },
         scopes=["https://www.googleapis.com/auth/gmail.modify", "https://www.googleapis.com/auth/userinfo.email"],
         files={"app.json": APP, "token.json": json.dumps({"access_token": TOKEN, "expiry_date": 4102444800000})},
     ),
@@ -282,7 +303,8 @@ PAIRS = (
         {"GOOGLE_OAUTH_CREDENTIALS": "{home}/app.json", "GOOGLE_CALENDAR_MCP_TOKEN_PATH": "{home}/token.json"},
         ["www.googleapis.com", "oauth2.googleapis.com"],
         "",
-        {
+        _calendar,
+        seed={
             "tokens": {TOKEN: {"login": ADA["email"], "scopes": []}},
             "google": {
                 "users": [ADA],
@@ -305,9 +327,7 @@ PAIRS = (
                 ],
             },
         },
-        _seeded,
-        _calendar,
-        "google",
+        service="google",
         scopes=[f"https://www.googleapis.com/auth/{name}" for name in CALENDAR_SCOPES],
         files={
             "app.json": APP,

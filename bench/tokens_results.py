@@ -21,6 +21,7 @@ import httpx
 
 from bench.tokens_client import NODE, PLACE, Session, counter, started
 from bench.tokens_pairs import ADA, PAIRS, TOKEN, Calls, Known, Pair
+from bench.tokens_upstream import before, serving
 from clew.auth.facts import Facts
 from clew.core.connection import Connection
 from clew.core.secret import Secret
@@ -40,6 +41,17 @@ def _free() -> int:
 @contextlib.asynccontextmanager
 async def upstream(pair: Pair) -> AsyncGenerator[tuple[str, Known]]:
     """A provider on loopback with the pair's seed; its address, and what the tasks need to know of it."""
+    if pair.site is not None:
+        site, known = pair.site()
+        with serving(site) as url:
+            yield url, known
+        return
+    async with _emulated(pair) as (url, known), contextlib.AsyncExitStack() as stack:
+        yield stack.enter_context(serving(before(url, pair.beside))) if pair.beside else url, known
+
+
+@contextlib.asynccontextmanager
+async def _emulated(pair: Pair) -> AsyncGenerator[tuple[str, Known]]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         port = _free()
         url = f"http://127.0.0.1:{port}"

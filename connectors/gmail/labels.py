@@ -31,9 +31,9 @@ class Labels(BaseModel):
 
 
 class Labelled(BaseModel):
-    """Messages whose labels were changed."""
+    """How many messages have other labels now, and which."""
 
-    message_ids: list[str]
+    changed: int
     added: list[str] | None = None
     removed: list[str] | None = None
 
@@ -101,7 +101,7 @@ async def label_messages(
         )
     body = {"ids": wanted, "addLabelIds": added, "removeLabelIds": removed}
     await api.post("/gmail/v1/users/me/messages/batchModify", json=body)
-    return Labelled(message_ids=wanted, added=added or None, removed=removed or None)
+    return Labelled(changed=len(wanted), added=added or None, removed=removed or None)
 
 
 async def _state(api: Api, message_id: str) -> State | None:

@@ -80,7 +80,7 @@ PROFILE = "/gmail/v1/users/me/profile"
 
 _ID = r"^[A-Za-z0-9_-]{1,100}$"
 MessageId = Annotated[str, Field(pattern=_ID, description="id of a message, not its Message-ID.")]
-ThreadId = Annotated[str, Field(pattern=_ID, description="thread_id of a message.")]
+ThreadId = Annotated[str, Field(pattern=_ID, description="thread_id of a message; where none is shown, its id.")]
 DraftId = Annotated[str, Field(pattern=_ID, description="draft_id of create_draft.")]
 Cursor = Annotated[str | None, Field(description="next_cursor of the previous page.")]
 

@@ -34,7 +34,9 @@ class Line(BaseModel):
     """A message in a list."""
 
     id: str
-    thread_id: str
+    thread_id: Annotated[
+        str | None, Field(description="Absent where it is the id: Gmail names a thread after its first.")
+    ] = None
     date: str | None = None
     sender: str
     subject: str
@@ -113,7 +115,7 @@ def _line(found: Payload) -> Line:
     opened = head_of(found.payload)
     return Line(
         id=found.id,
-        thread_id=found.thread_id,
+        thread_id=found.thread_id if found.thread_id != found.id else None,
         date=found.date or opened.date or None,
         sender=cut(shown(found.payload, "from", opened.sender), 120),
         subject=cut(shown(found.payload, "subject", opened.subject), 150),
@@ -140,7 +142,7 @@ async def read_thread(api: Api, thread_id: ThreadId) -> Thread:
     shown = found.messages[-THREAD:]
     return Thread(
         id=found.id,
-        messages=[message_of(each, SHOWN_IN_THREAD) for each in shown],
+        messages=[message_of(each, SHOWN_IN_THREAD).model_copy(update={"thread_id": None}) for each in shown],
         earlier=len(found.messages) - len(shown) or None,
     )
 

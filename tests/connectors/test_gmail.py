@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,14 +11,16 @@ import pytest
 import respx
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from tests.connectors.gmail_box import HOST, NOW_MS, OWN, Person, encoded, message
+from tests.connectors.calling import Calling, Tool, failed
+from tests.connectors.gmail_box import HOST, NOW_MS, OWN, encoded, message
+from tests.people import Person
 
 from clew.connectors.gmail import gmail
 from clew.core.api import Api
 from clew.core.connection import Connection
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, Code, ConfigurationError, Outcome
+from clew.core.errors import Code, ConfigurationError, Outcome
 from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
@@ -28,7 +30,6 @@ from clew.core.webhooks import Delivery, Event, Refusal, verify
 
 pytestmark = pytest.mark.anyio
 
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 ME = "/gmail/v1/users/me"
 GONE = {"error": {"code": 404, "message": "Requested entity was not found.", "status": "NOT_FOUND"}}
 
@@ -40,23 +41,8 @@ def api() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def person() -> Person:
-    return Person()
-
-
-@pytest.fixture
-def tool(call: Any, person: Person) -> Tool:
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(gmail, name, arguments, host=person)
-        return found
-
-    return run
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
+def tool(call: Calling, person: Person) -> Tool:
+    return call.tool(gmail, person)
 
 
 def bound(call: Any, effect: Effect = Effect.READ) -> Api:
@@ -99,16 +85,15 @@ async def test_a_search_has_thrifty_lines_and_pages_to_its_end(tool: Tool, api: 
     api.get(f"{ME}/messages/m1").respond(json=message("m1", labels=("INBOX", "UNREAD"), Subject="Ünïcode ✓"))
     api.get(f"{ME}/messages/m2").respond(404, json=GONE)  # deleted since it was listed
     api.get(f"{ME}/messages/m3").respond(
-        json=message("m3", labels=("DRAFT",), From="=?utf-8?q?=C3=96rs?= <o@x.example>")
+        json=message("m3", labels=("DRAFT",), From="=?utf-8?q?=C3=96rs?= <o@x.example>") | {"threadId": "m3"}
     )
     found = await tool("search_messages", query="from:grace")
-    first = {"id": "m1", "thread_id": "tm1", "date": "2026-11-22T12:00:00Z", "snippet": "Don't worry"}
+    first = {"id": "m1", "date": "2026-11-22T12:00:00Z", "snippet": "Don't worry"}
     assert found["items"] == [
-        {**first, "sender": "Grace <grace@away.example>", "subject": "Ünïcode ✓", "unread": True},
+        {**first, "thread_id": "tm1", "sender": "Grace <grace@away.example>", "subject": "Ünïcode ✓", "unread": True},
         {
             **first,
             "id": "m3",
-            "thread_id": "tm3",
             "sender": "Örs <o@x.example>",
             "subject": "Plans",
             "draft": True,
@@ -164,7 +149,6 @@ async def test_a_message_has_its_text_and_names_what_is_attached(tool: Tool, api
     assert await tool("get_message", message_id="m1") == {
         "id": "m1",
         "thread_id": "tm1",
-        "message_id": "<m1@away.example>",
         "date": "2026-11-22T12:00:00Z",
         "sender": "Grace <grace@away.example>",
         "to": [OWN],
@@ -232,6 +216,7 @@ async def test_a_thread_shows_its_newest_messages(tool: Tool, api: respx.MockRou
     assert [each["id"] for each in found["messages"]] == [f"m{number}" for number in range(3, 15)]
     assert found["earlier"] == 3
     assert found["messages"][0]["text_length"] == 2000
+    assert not [each for each in found["messages"] if "thread_id" in each]
 
 
 async def test_an_unknown_thread_says_how_to_go_on(tool: Tool, api: respx.MockRouter) -> None:
@@ -255,7 +240,7 @@ async def test_labels_are_given_by_name_and_all_messages_change_at_once(tool: To
     done = await tool("label_messages", message_ids=["m1", "m2", "m1"], add=["büro/ärger"], remove=["inbox"])
     sent = {"ids": ["m1", "m2"], "addLabelIds": ["Label_7"], "removeLabelIds": ["INBOX"]}
     assert json.loads(route.calls.last.request.content) == sent
-    assert done == {"message_ids": ["m1", "m2"], "added": ["Label_7"], "removed": ["INBOX"]}
+    assert done == {"changed": 2, "added": ["Label_7"], "removed": ["INBOX"]}
 
 
 @pytest.mark.parametrize(
@@ -295,10 +280,10 @@ async def test_labels_whose_answer_is_lost_are_set_again(tool: Tool, api: respx.
 async def test_the_trash_asks_a_person_and_shows_the_message(tool: Tool, api: respx.MockRouter, person: Person) -> None:
     api.get(f"{ME}/messages/m1").respond(json=message("m1"))
     moved = api.post(f"{ME}/messages/m1/trash").respond(json={"id": "m1", "threadId": "t1", "labelIds": ["TRASH"]})
-    person.answer = False
+    person.agrees = False
     assert (await failed(tool, "trash_message", message_id="m1")).code is Code.DENIED
     assert moved.call_count == 0
-    person.answer = True
+    person.agrees = True
     assert (await tool("trash_message", message_id="m1"))["labels"] == ["TRASH"]
     assert person.asked[1].preview["subject"] == "Plans"
 

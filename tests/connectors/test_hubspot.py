@@ -1,47 +1,25 @@
 """HubSpot: what the tools send, what they make of the answers, and that no write is done twice."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool, failed
+from tests.people import Person
 
 from clew.connectors.hubspot import hubspot
 from clew.core.errors import CallError, Code, Outcome, Retry
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 OBJECTS = "/crm/objects/2026-09"
 LOST = httpx.ReadTimeout("slow")
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
-
-
-@pytest.fixture
-def person() -> Person:
-    return Person()
 
 
 @pytest.fixture
@@ -52,13 +30,7 @@ def crm() -> Iterator[respx.MockRouter]:
 
 @pytest.fixture
 def tool(call: Calling, person: Person) -> Tool:
-    call.seconds = 60  # looks begin after seconds, which pass at once here but must be within the deadline
-
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(hubspot, name, arguments, host=person)
-        return found
-
-    return run
+    return call.tool(hubspot, person, seconds=60)
 
 
 def record(known: str = "101", /, **properties: str | None) -> dict[str, Any]:
@@ -87,12 +59,6 @@ def sent(route: respx.Route) -> Any:
 def asked(route: respx.Route) -> dict[str, str]:
     calls: Any = route.calls
     return dict(calls.last.request.url.params)
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
 
 
 async def end_of(journal: Journal) -> State:
@@ -446,7 +412,11 @@ async def test_what_was_made_is_found_by_its_mark_and_not_made_again(
     other = record("6", **{field: "by somebody [clew-of-another]"})
 
     def read(request: httpx.Request) -> httpx.Response:
-        assert json.loads(request.content) == {"inputs": [{"id": "6"}, {"id": "7"}], "properties": [field]}
+        assert json.loads(request.content) == {
+            "inputs": [{"id": "6"}, {"id": "7"}],
+            "properties": [field],
+            "propertiesWithHistory": [],
+        }
         mine = record("7", **{field: sent(posted)["properties"][field]})
         return httpx.Response(200, json={"status": "COMPLETE", "results": [other, mine] if there else [other]})
 

@@ -1,28 +1,28 @@
 """PagerDuty: what the tools send, whom they page only after a yes, and that no incident is opened twice."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool, failed
+from tests.people import Person
 
 from clew import Api, Secret
 from clew.connectors.pagerduty import pagerduty
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, Code, Outcome, Retry
+from clew.core.errors import Code, Outcome, Retry
 from clew.core.exchange import Trail
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 from clew.core.subscriptions import Wish
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 LOST = httpx.ReadTimeout("slow")
 OPEN: dict[str, Any] = {"service_id": "PSERV01", "title": "Checkout is down"}
 SERVICE: dict[str, Any] = {
@@ -31,28 +31,6 @@ SERVICE: dict[str, Any] = {
     "status": "active",
     "escalation_policy": {"id": "PPOL001", "summary": "Shop"},
 }
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
-
-
-@pytest.fixture
-def person() -> Person:
-    return Person()
 
 
 @pytest.fixture
@@ -65,13 +43,7 @@ def pd() -> Iterator[respx.MockRouter]:
 
 @pytest.fixture
 def tool(call: Calling, person: Person) -> Tool:
-    call.seconds = 60  # looks begin after seconds, which pass at once here but must be within the deadline
-
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(pagerduty, name, arguments, host=person)
-        return found
-
-    return run
+    return call.tool(pagerduty, person, seconds=60)
 
 
 def oncall(name: str, level: int) -> dict[str, Any]:
@@ -111,12 +83,6 @@ TAKEN = httpx.Response(400, json=refusal(2002, "Open incident with matching dedu
 def sent(route: respx.Route) -> Any:
     calls: Any = route.calls
     return json.loads(calls.last.request.content)
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
 
 
 async def end_of(journal: Journal) -> State:

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,7 @@ from clew.auth.schemes import OAuth2
 from clew.core.errors import ClewError
 from clew.core.fields import as_list, as_object
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

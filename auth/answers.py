@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,6 +18,7 @@ from clew.auth.schemes import TokenScheme
 from clew.core.errors import ConfigurationError
 from clew.core.fields import MISSING, look
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 _LONGEST_TOKEN = 32 * 1024
 _LONGEST_VALUE = 500

@@ -10,7 +10,7 @@ import base64
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from clew.auth.facts import Facts, new_generation
@@ -19,6 +19,7 @@ from clew.core.connection import Connection
 from clew.core.errors import AuthRevokedError, ConfigurationError
 from clew.core.fields import as_list, as_object
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 FORMAT = "clew bundle"
 VERSION = 1

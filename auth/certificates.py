@@ -6,12 +6,12 @@ import secrets
 import ssl
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from clew.auth.assertions import pem
 from clew.core.errors import ConfigurationError
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 log = logging.getLogger("clew.auth")
 

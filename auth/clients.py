@@ -5,7 +5,6 @@ A registration is a row of the vault of its own, under a connector name that no 
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from clew.auth.advice import tenant_words
@@ -17,6 +16,7 @@ from clew.auth.vault import Record, Vault
 from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 APP = "oauth_app"
 """The kind of a registration's row."""

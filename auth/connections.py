@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from clew.auth.advice import connect_command
@@ -15,6 +15,7 @@ from clew.core.connection import Connection
 from clew.core.credentials import Scheme
 from clew.core.errors import AuthRevokedError, ConfigurationError
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 State = Literal["ready", "expired", "refused", "damaged"]
 

@@ -1,7 +1,7 @@
 """What every login of a person shares, whichever way the consent comes: what is asked, and keeping what was granted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from clew.auth.answers import Grant, Refusal
@@ -17,6 +17,7 @@ from clew.auth.vault import Vault
 from clew.core.connection import Connection
 from clew.core.errors import ClewError, ConfigurationError, quote
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

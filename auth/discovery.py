@@ -9,7 +9,7 @@ import ipaddress
 import json
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from clew.auth.oauth import TokenRequest
 from clew.auth.schemes import OAuth2
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
+from clew.core.values import dataclass
 
 STORED = {
     "authorize_url": "authorization_endpoint",

@@ -6,12 +6,13 @@ other name a variable of the connection.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import MISSING, as_text, look
+from clew.core.values import dataclass
 
 ClientAuth = Literal["post", "basic", "none", "private_key_jwt", "mtls"]
 """How a client proves itself to a token endpoint: RFC 6749 §2.3.1, RFC 7523 §2.2, RFC 8705 §2."""

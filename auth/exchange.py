@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import httpx
@@ -13,6 +13,7 @@ from clew.auth.answers import Grant, Refusal, error_of, judge, parse
 from clew.auth.oauth import TokenRequest
 from clew.auth.schemes import TokenScheme
 from clew.core.limits import retry_after
+from clew.core.values import dataclass
 
 ANSWER_BYTES = 64 * 1024
 TOO_LATE = Refusal("outage", "too_late", "the time in which this request could be sent was over")

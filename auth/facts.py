@@ -4,8 +4,10 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from typing import Any
+
+from clew.core.values import dataclass
 
 
 def new_generation() -> str:

@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from clew.auth.facts import Facts
 from clew.auth.origins import Place
@@ -22,6 +21,7 @@ from clew.auth.vault import Vault
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.credentials import Scheme
 from clew.core.errors import ClewError
+from clew.core.values import dataclass
 
 log = logging.getLogger(__name__)
 

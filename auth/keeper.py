@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from clew.auth.facts import Facts, new_generation
 from clew.auth.leases import Lease, Leases, lease_name
@@ -15,6 +15,7 @@ from clew.auth.vault import Record, StaleRecordError, Vault
 from clew.core.connection import Connection
 from clew.core.errors import CallError, InternalError, Retry, TransientError
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 log = logging.getLogger(__name__)
 

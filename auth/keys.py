@@ -18,11 +18,12 @@ import secrets
 import stat
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar, cast
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 
 T = TypeVar("T")
 KeyPlace = Literal["auto", "env", "keyring", "file"]

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from clew.auth.keys import KeyProvider, WrongKeyError
 from clew.auth.sigv4 import AwsCredentials, sign
 from clew.core.errors import ConfigurationError, TransientError, quote
 from clew.core.fields import as_object
+from clew.core.values import dataclass
 
 PREFIX = "aws-kms:"
 _SECONDS = 10.0

@@ -8,10 +8,11 @@ just failed, longer after every failure.
 import json
 import random
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clew.core.connection import Connection
 from clew.core.database import Database
+from clew.core.values import dataclass
 
 STEPS = (
     """CREATE TABLE leases (

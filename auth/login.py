@@ -7,7 +7,7 @@ import asyncio
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +21,7 @@ from clew.auth.vault import Vault
 from clew.core.connection import Connection
 from clew.core.errors import quote
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

@@ -8,7 +8,7 @@ import importlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -16,6 +16,7 @@ from clew.auth.answers import DEFAULT_RULES, Grant, Refusal, judge
 from clew.auth.schemes import OAuth2, TokenScheme
 from clew.core.errors import ConfigurationError
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 __all__ = [
     "DEFAULT_RULES",

@@ -5,7 +5,6 @@ somebody's project, so an address alone must never be enough to be sent a creden
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from clew.auth.advice import connect_command
@@ -15,6 +14,7 @@ from clew.auth.schemes import Variable
 from clew.core.connection import Connection
 from clew.core.credentials import Scheme
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 
 _PORTS = {"https": 443, "http": 80}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")

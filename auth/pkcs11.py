@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -22,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from clew.auth.keys import KeyProvider, WrongKeyError, ask_keyring
 from clew.core.errors import ConfigurationError, TransientError
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from clew.auth.answers import Refusal, error_of, parse
@@ -23,6 +23,7 @@ from clew.core.connection import Connection
 from clew.core.credentials import Scheme
 from clew.core.errors import CallError, ConfigurationError, TransientError, quote
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clew.auth import sealing
 from clew.auth.facts import Facts
@@ -24,6 +24,7 @@ from clew.auth.vault import binding_of
 from clew.core.connection import Connection
 from clew.core.database import Database, Row
 from clew.core.errors import TransientError
+from clew.core.values import dataclass
 
 LEASE = "vault rotation"
 LEASE_SECONDS = 30.0

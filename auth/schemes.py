@@ -19,7 +19,7 @@ that templates of addresses use.
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from clew.auth.endpoints import (
@@ -35,6 +35,7 @@ from clew.auth.endpoints import (
 )
 from clew.core.errors import ConfigurationError
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

@@ -7,11 +7,12 @@ import base64
 import binascii
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from clew.auth.keys import Keys, WrongKeyError
 from clew.core.database import Database, Transaction
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -7,7 +7,7 @@ The provider's word counts when it answers the attempt of this very browser: `st
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from clew.auth.answers import Refusal
@@ -20,6 +20,7 @@ from clew.auth.openid import IdTokenError, check_id_token
 from clew.auth.schemes import OAuth2
 from clew.core.fields import as_object
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

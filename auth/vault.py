@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 from clew.auth import sealing
@@ -21,6 +21,7 @@ from clew.core.connection import Connection
 from clew.core.database import Database, Row
 from clew.core.errors import ClewError, OutcomeUnknownError, TransientError
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 STEPS = (
     *sealing.STEPS,

@@ -6,13 +6,14 @@ connection's row, and must not take them along.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clew.auth.facts import Facts
 from clew.auth.vault import Record, StaleRecordError, Vault
 from clew.core.connection import Connection
 from clew.core.errors import ConfigurationError, TransientError
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 KIND = "webhook_secrets"
 """The kind of their row."""

@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +18,7 @@ from clew.core.errors import ConflictError, NotFoundError, PermissionDeniedError
 from clew.core.host import Question
 from clew.core.policy import Channel, Ruling
 from clew.core.sealer import Sealer
+from clew.core.values import dataclass
 
 STEPS = (
     """CREATE TABLE approvals (

@@ -9,8 +9,10 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from clew.core.values import dataclass
 
 log = logging.getLogger("clew.audit")
 

@@ -8,10 +8,10 @@ chain that was cut or written anew shows as well. What retention removed is said
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from clew.core.database import Database, Transaction, Value
+from clew.core.values import dataclass
 
 STEPS = (
     """CREATE TABLE audit_records (

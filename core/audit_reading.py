@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.database import Database, Value
+from clew.core.values import dataclass
 
 FINE = ("ok", "asked")
 """Codes of calls that did not fail; `asked` is a question on its way to a person."""

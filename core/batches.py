@@ -6,7 +6,7 @@ change was made in part: nobody may repeat the whole.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pydantic_core import from_json
@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from clew.core.fields import as_list, as_object
 from clew.core.markup import MarkupError, looks_like_markup, parse
 from clew.core.response import Response
+from clew.core.values import dataclass
 
 MOST = 2000
 """Parts beyond these are not looked at."""

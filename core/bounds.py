@@ -1,6 +1,6 @@
 """How much one request may take."""
 
-from dataclasses import dataclass
+from clew.core.values import dataclass
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT"})
 """Methods that change nothing (RFC 9110, 9.2.1; for WebDAV's the IANA registry of methods says so)."""

@@ -12,11 +12,12 @@ about ten seconds while it still has room.
 
 import bisect
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Literal
 
 from clew.core.limits import LONGEST_WAIT, Limit
+from clew.core.values import dataclass
 
 TRIPS = 5.0
 """Failures in a row after which a provider is taken to be down."""

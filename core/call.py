@@ -5,7 +5,7 @@ import shlex
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from clew.core import audit
@@ -30,6 +30,7 @@ from clew.core.policy import Decision, Policy
 from clew.core.recording import opened, size, timeline
 from clew.core.redaction import Names
 from clew.core.stated import stated
+from clew.core.values import dataclass
 from clew.core.wire import Wire
 
 log = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ named) is a `ConditionError`, and the policy refuses the call.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import MISSING, as_list, as_object, look
+from clew.core.values import dataclass
 
 _COMPARISONS: Mapping[str, Callable[[Decimal, Decimal], bool]] = {
     ">=": lambda left, right: left >= right,

@@ -1,6 +1,6 @@
 """Whose credentials a call uses."""
 
-from dataclasses import dataclass
+from clew.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, overload
@@ -15,6 +15,7 @@ from clew.core.once import Look, Once, Reader, check_declared
 from clew.core.outcomes import ErrorMap
 from clew.core.pages import Paginator
 from clew.core.schema import Signature
+from clew.core.values import dataclass
 from clew.core.versions import Version
 
 if TYPE_CHECKING:

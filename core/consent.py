@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from clew.core.api import Api
@@ -22,6 +22,7 @@ from clew.core.host import Question
 from clew.core.policy import Channel, Decision, Once, Policy, PreviewNeededError, Request, Ruling
 from clew.core.rates import OwnRates, Rates
 from clew.core.schema import Signature
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     from clew.core.call import Call

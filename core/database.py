@@ -15,12 +15,12 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 from clew.core.errors import CallError, ConfigurationError, InternalError, Retry, TransientError
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 T = TypeVar("T")
 

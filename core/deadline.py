@@ -1,9 +1,9 @@
 """How long a call may take."""
 
 import time
-from dataclasses import dataclass
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, lru_cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from clew.core.errors import ContractChangedError, Outcome, quote
 from clew.core.fields import MISSING, as_list, as_object, steps, word_for
 from clew.core.mapping import From, first_at
+from clew.core.values import dataclass
 
 log = logging.getLogger(__name__)
 

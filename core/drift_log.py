@@ -1,11 +1,11 @@
 """What has changed at each provider, written down: counts of differences, since when, and how often."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.database import Database
 from clew.core.drift import ADDITIVE, EMPTIED, MISSING_OPTIONAL, WATCHED, Counted, Key
+from clew.core.values import dataclass
 
 BASELINE = 25
 """So many answers show what a payload looks like; what is first seen later is a change."""

@@ -7,7 +7,7 @@ Two models of how things end, and no third: a message is `accepted`, then `defer
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from clew.core.errors import ConfigurationError
 from clew.core.fields import MISSING, as_list, as_object, as_text, look, steps
 from clew.core.inbox import REMEMBERED, REMEMBERED_SIGNED_TIME, Incoming
 from clew.core.subscriptions import Sighting, Subscribed, Subscription, Watch, Wish
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     from clew.core.webhooks import Event

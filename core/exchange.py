@@ -3,7 +3,7 @@
 Both change as the call goes on: a `Trail` by every request of its call, an `Exchange` by the stages of `core.wire`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import httpx
 
@@ -16,6 +16,7 @@ from clew.core.host import Host
 from clew.core.limiter import Pass
 from clew.core.response import Response
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 from clew.core.writing import Writing
 
 

@@ -5,7 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from clew.core import once as offers
@@ -15,6 +15,7 @@ from clew.core.errors import CallError
 from clew.core.journal import LEASE_SECONDS, Ending, Journal, Wanted, Write
 from clew.core.outcomes import lost
 from clew.core.retry import Sleep
+from clew.core.values import dataclass
 
 log = logging.getLogger(__name__)
 

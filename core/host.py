@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from clew.core.cautions import cautions, shown
 from clew.core.connection import Connection
 from clew.core.errors import ApprovalRequiredError
+from clew.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

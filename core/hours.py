@@ -1,11 +1,11 @@
 """Times of the week in a time zone: `Mon-Fri 08:00-18:00 Europe/Berlin`."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FORM = re.compile(

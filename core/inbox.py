@@ -8,13 +8,13 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from clew.core.connection import Connection
 from clew.core.database import Database, Row, Transaction, Value
 from clew.core.errors import InternalError
 from clew.core.sealer import Sealer
+from clew.core.values import dataclass
 
 STEPS = (
     """CREATE TABLE inbox_events (

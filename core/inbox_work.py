@@ -12,11 +12,11 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from clew.core.database import Transaction
 from clew.core.errors import CallError, quote
 from clew.core.inbox import Inbox, Status, StoredEvent, events_in
+from clew.core.values import dataclass
 
 log = logging.getLogger(__name__)
 

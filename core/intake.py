@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from clew.core.errors import CallError, TransientError
 from clew.core.inbox import Inbox, Incoming
+from clew.core.values import dataclass
 
 _BATCH = 256
 WAITING = 4096

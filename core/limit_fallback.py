@@ -8,12 +8,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from clew.core.budget_news import empty
 from clew.core.budgets import Level, Terms
 from clew.core.limit_store import Ask, Edit, LimitStore, StoreError, Taken, Wish
+from clew.core.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from clew.core.budgets import NEVER, Level, Terms, commit, earliest, slack
+from clew.core.values import dataclass
 
 Edit = Callable[[Level, float], bool]
 """Changes a level at a time (the keeper's clock); False when nothing has to be written."""

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from clew.core.limit_store import Ask, Taken
+from clew.core.values import dataclass
 
 TURN_SECONDS = 0.2
 """From this wait on the processes take turns: each asks for one moment, and pauses before it asks for the next."""

@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from clew.core.errors import ProviderDownError, RateLimitError
 from clew.core.limit_store import Ask, Edit, LimitStore, Mark, MemoryStore, Taken, Wish
 from clew.core.limit_turns import Jitter, Sleep, Turn
 from clew.core.limits import Limit, News, RateLimitHeaders, object_of
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

@@ -10,12 +10,13 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_text, look_all, steps
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

@@ -6,8 +6,10 @@ external entities can begin. UTF-8, UTF-16 and Latin-1 are understood, as the do
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from xml.parsers import expat
+
+from clew.core.values import dataclass
 
 DEEPEST, MOST = 200, 200_000
 """How deep elements may nest, and how many there may be."""

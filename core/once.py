@@ -16,11 +16,11 @@ import inspect
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list
+from clew.core.values import dataclass
 
 Form = Literal["uuid", "hex"]
 """How a key is written: `6f1c…-…` (36 characters), or 32 characters of 0-9 and a-f."""

@@ -1,9 +1,9 @@
 """Operations: workflows whose callers do not wait for their end. The handle is the id of the workflow's row."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.journal import RUNNING, Journal, State, Write
+from clew.core.values import dataclass
 
 _ENDED = {State.APPLIED: "applied", State.NOT_APPLIED: "not_applied"}
 

@@ -7,7 +7,7 @@ what they prove: the request certainly never left, or it may have arrived and it
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clew.core.batches import Part, parts_of
 from clew.core.complaints import complaints
@@ -28,6 +28,7 @@ from clew.core.response import Response
 from clew.core.rules import ACCEPTED, OK, ErrorMap, Hook, Rule, Verdict
 from clew.core.shapes import Problem, hidden_problem, problem_of
 from clew.core.statuses import by_status
+from clew.core.values import dataclass
 from clew.core.waits import Reset, wait_of
 from clew.core.words import implied, meaning
 

@@ -8,7 +8,6 @@ import base64
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 from urllib.parse import SplitResult, parse_qs, urljoin, urlsplit
 
@@ -17,6 +16,7 @@ from pydantic_core import from_json
 
 from clew.core.errors import ContractChangedError, InvalidInputError
 from clew.core.fields import MISSING, as_list, as_object, look, word_for
+from clew.core.values import dataclass
 
 T = TypeVar("T")
 Parameters = Mapping[str, str | list[str]]

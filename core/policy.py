@@ -6,7 +6,7 @@ allowed, writes are asked about once per session, destructive calls every time. 
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
@@ -15,6 +15,7 @@ from clew.core.conditions import Condition, ConditionError
 from clew.core.connection import Connection
 from clew.core.connector import Effect, Tool
 from clew.core.hours import Hours
+from clew.core.values import dataclass
 
 
 class Decision(StrEnum):

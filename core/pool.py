@@ -9,12 +9,13 @@ import contextlib
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import httpx
 
 from clew.core.http1 import Http1Connection, connect, written
+from clew.core.values import dataclass
 
 Origin = tuple[str, bytes, int | None]
 Turn = asyncio.Future[Http1Connection | None]

@@ -7,11 +7,11 @@ secret, free text, addresses, numbers one could call or charge, and whatever loo
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from clew.core.fields import as_list, as_object
+from clew.core.values import dataclass
 
 
 def _words(text: str) -> frozenset[str]:

@@ -1,13 +1,13 @@
 """One answer of a provider, read whole and decoded, as rules and hooks see it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from clew.core.errors import ContractChangedError
 from clew.core.fields import MISSING, as_text, look
 from clew.core.formats import DecodeError
 from clew.core.markup import Element, MarkupError, parse
+from clew.core.values import dataclass
 
 T = TypeVar("T")
 

@@ -9,13 +9,14 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState
 
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome, Retry
+from clew.core.values import dataclass
 
 T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]

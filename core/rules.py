@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
 from clew.core.errors import Code, ConfigurationError, Outcome, Retry
 from clew.core.fields import as_object, as_text, look_all, steps
 from clew.core.response import Response
 from clew.core.shapes import of_markup
+from clew.core.values import dataclass
 from clew.core.waits import Reset
 
 OK, ACCEPTED = "ok", "accepted"

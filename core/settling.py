@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from clew.core import once as offers
@@ -20,6 +20,7 @@ from clew.core.errors import (
 )
 from clew.core.holding import Answer, Holding
 from clew.core.journal import RUNNING, Ending, State, Write
+from clew.core.values import dataclass
 
 log = logging.getLogger(__name__)
 

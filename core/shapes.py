@@ -8,12 +8,12 @@ FastAPI, SOAP faults 1.1 and 1.2, WebDAV preconditions, other XML, web pages, pl
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.fields import as_list, as_object
 from clew.core.markup import Element, MarkupError, looks_like_a_page, looks_like_markup, parse
 from clew.core.response import Response
+from clew.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

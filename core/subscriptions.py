@@ -1,10 +1,11 @@
 """Asking a provider to deliver events here, and keeping it so: what an author declares."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     from clew.core.api import Api

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from clew.core.errors import quote
+from clew.core.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ above 10^9 epoch seconds.
 
 import email.utils
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from clew.core.limits import LONGEST_WAIT
 from clew.core.response import Response
+from clew.core.values import dataclass
 
 Unit = Literal["epoch_s", "epoch_ms", "delta_s", "delta_ms", "http_date", "iso"]
 

@@ -16,7 +16,7 @@ import binascii
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypedDict
 
 import httpx
@@ -37,6 +37,7 @@ from clew.core.response import Response
 from clew.core.retry import RetryBudget, RetryPolicy, Sleep, retrying
 from clew.core.secret import Secret
 from clew.core.transport import send
+from clew.core.values import dataclass
 from clew.core.versions import Notices
 
 AGENT = "clew/0.1"

@@ -4,13 +4,13 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from clew.core.connection import Connection
 from clew.core.database import Row, Statement, Value
+from clew.core.values import dataclass
 
 OPEN = "(pending IS NOT NULL OR state IN ('sent', 'unknown'))"
 STEPS = (

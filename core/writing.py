@@ -8,7 +8,7 @@ first request is the write costs one durable step. A call that finds its answer 
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from clew.core import once as offers
@@ -25,6 +25,7 @@ from clew.core.errors import (
 from clew.core.holding import Answer
 from clew.core.journal import RUNNING, State, Wanted, Write
 from clew.core.settling import Settling, error_of
+from clew.core.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from clew.auth.vault import Record, Vault
 from clew.auth.webhook_secrets import add_secret, expected, live, place_of, receiving
@@ -18,6 +18,7 @@ from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector
 from clew.core.errors import AuthRevokedError
 from clew.core.events import Events
+from clew.core.values import dataclass
 from clew.core.webhooks import Delivery, KeyRing, Refusal
 from clew.servers.receiver import Answer, Request
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import secrets
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from mcp import types
@@ -20,6 +19,7 @@ from mcp.shared.exceptions import MCPError, NoBackChannelError
 from clew.core.call import Suspend
 from clew.core.errors import AlreadyDoneError, ApprovalRequiredError, Outcome, quote
 from clew.core.host import Question, SilentHost
+from clew.core.values import dataclass
 from clew.servers.origins import principal_of
 from clew.servers.rounds import Answers
 

@@ -12,7 +12,6 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +31,7 @@ from clew.core.connection import LOCAL_TENANT
 from clew.core.connector import Connector
 from clew.core.errors import CallError, ClewError, quote
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 from clew.servers.cli.choices import base_url_of, wanted_scopes
 from clew.servers.cli.trial import HeldCredential, try_credential
 from clew.servers.connecting import BASE, Link, Links, operator_place, way_of

@@ -9,7 +9,6 @@ import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from clew.auth.clients import login_client
@@ -21,6 +20,7 @@ from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.connector import Connector
 from clew.core.database import Database
 from clew.core.errors import AuthRevokedError, CallError, ConfigurationError, Outcome, PermissionDeniedError
+from clew.core.values import dataclass
 from clew.servers.offering import Bound
 from clew.servers.principals import Principal
 from clew.servers.runtime import Runtime

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 SECRET = "CLEW_CONSOLE_CLIENT_SECRET"  # noqa: S105 - the variable's name
 VARIABLES = ("CLEW_CONSOLE_URL", "CLEW_CONSOLE_ISSUER", "CLEW_CONSOLE_CLIENT_ID", SECRET)

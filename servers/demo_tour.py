@@ -1,12 +1,13 @@
 """What a demo shows: its steps, and the two ends of the server under demonstration."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mcp import Client
 
 from clew.core.fields import as_object
+from clew.core.values import dataclass
 from clew.servers.sandbox import Sandbox
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from clew.core.audit_log import AuditLog, take_in
 from clew.core.connector import Connector
 from clew.core.database import Database, open_database
 from clew.core.redaction import Names
+from clew.core.values import dataclass
 from clew.servers.settings import DATABASE, Settings
 from clew.servers.telemetry import Telemetry, open_telemetry
 

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mcp.server.transport_security import TransportSecurityMiddleware
@@ -23,6 +23,7 @@ from clew.auth.issuer_keys import IssuerOutageError
 from clew.core.connection import LOCAL_TENANT
 from clew.core.fields import as_list, as_object
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 from clew.servers.http_settings import HttpSettings
 from clew.servers.offering import View
 from clew.servers.permits import Permits

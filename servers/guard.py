@@ -8,12 +8,12 @@ is closed: a sender that means it has sent its head within milliseconds.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from clew.core.values import dataclass
 from clew.servers.shedding import STATE, Listener, Shedder
 
 HEAD_SECONDS = 10.0

@@ -12,11 +12,11 @@ import stat
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
 from clew.core.errors import ClewError, ConfigurationError
+from clew.core.values import dataclass
 from clew.servers.hosts.entries import is_there
 from clew.servers.settings import Settings
 

@@ -1,11 +1,11 @@
 """Which tools a server offers, and under which names."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from clew.core.connector import Connector, Tool
 from clew.core.errors import ConfigurationError
 from clew.core.policy import Policy
+from clew.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import metadata
 from typing import Any
 
@@ -20,6 +19,7 @@ from clew import __version__
 from clew.core.connector import Connector
 from clew.core.errors import ConfigurationError
 from clew.core.registry import discover
+from clew.core.values import dataclass
 
 MANIFEST = "0.4"
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"

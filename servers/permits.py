@@ -1,11 +1,12 @@
 """Which tools a scope opens: the table `[http.scopes]` of `clew.toml`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 
 from clew.core.connector import Effect
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 from clew.servers.offering import Bound
 
 _EFFECTS = {each.value for each in Effect}

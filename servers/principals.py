@@ -1,9 +1,9 @@
 """Who calls over HTTP: the person or program that an authorization server has vouched for."""
 
-from dataclasses import dataclass
-
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+
+from clew.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from starlette.types import Receive, Scope, Send
 
 from clew.core.errors import CallError
 from clew.core.inbox import Incoming
 from clew.core.intake import Intake
+from clew.core.values import dataclass
 from clew.servers.guard import HEADERS
 from clew.servers.shedding import forged, proven
 from clew.servers.webhook_settings import MOST_BODY

@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from clew.core.audit import as_line
@@ -17,6 +17,7 @@ from clew.core.call import Call, Structured
 from clew.core.connection import LOCAL_TENANT
 from clew.core.errors import InvalidInputError
 from clew.core.fields import as_list, as_object
+from clew.core.values import dataclass
 
 BUDGET_BYTES = 10_000
 KEPT_SECONDS = 1800.0

@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from clew.auth.connections import status
@@ -16,6 +15,7 @@ from clew.auth.schemes import OAuth2
 from clew.core.connection import Connection
 from clew.core.connector import Connector
 from clew.core.errors import AuthRevokedError, ClewError
+from clew.core.values import dataclass
 from clew.servers.runtime import Runtime
 
 _log = logging.getLogger("clew.rotation")

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
@@ -45,6 +45,7 @@ from clew.core.pool import Client, SlotTransport
 from clew.core.rates import open_rates
 from clew.core.registry import load
 from clew.core.retry import RetryBudget, RetryPolicy
+from clew.core.values import dataclass
 from clew.core.versions import Notices
 from clew.core.wire import Wire
 from clew.servers.console_address import find_console

@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from clew.core.errors import ConfigurationError
 from clew.core.fields import as_object
 from clew.core.policy import Decision, Policy, PolicyRule
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 from clew.servers.console_settings import VARIABLES as CONSOLE_VARIABLES
 from clew.servers.console_settings import ConsoleSettings, read_console, with_environment
 from clew.servers.http_settings import VARIABLES as HTTP_VARIABLES

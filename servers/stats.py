@@ -13,12 +13,13 @@ resolution    from a failure to the next success of the same tool with the same 
 
 from collections import Counter
 from collections.abc import AsyncIterable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from statistics import fmean, median
 from typing import Any
 
 from clew.core.audit_reading import FINE
+from clew.core.values import dataclass
 from clew.servers.prices import money
 
 Record = Mapping[str, Any]

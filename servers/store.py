@@ -3,7 +3,6 @@
 import contextlib
 import logging
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 
 from clew.auth.connections import Status, status
 from clew.auth.keys import Keys
@@ -17,6 +16,7 @@ from clew.core.inbox import Inbox, open_inbox
 from clew.core.journal import Journal, open_journal
 from clew.core.limit_fallback import FallbackStore
 from clew.core.limit_store import LimitStore, MemoryStore, StoreError
+from clew.core.values import dataclass
 from clew.servers.settings import DATABASE, Settings
 from clew.servers.tenancy import chosen_tenant
 

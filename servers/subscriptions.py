@@ -12,7 +12,6 @@ import random
 import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from clew.auth.webhook_secrets import add_secret, expect_secret, known, note, notes, place_of
@@ -25,6 +24,7 @@ from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
 from clew.core.subscriptions import OPTIONAL, Subscribed, Wish
+from clew.core.values import dataclass
 from clew.servers.runtime import Runtime
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clew import __version__
 from clew.core.audit import Attempt, Record
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from clew.auth.vault import Vault
 from clew.core.connection import LOCAL_TENANT
 from clew.core.errors import ConfigurationError, PermissionDeniedError
+from clew.core.values import dataclass
 from clew.servers.settings import Settings
 from clew.servers.settings_values import check_tenant
 

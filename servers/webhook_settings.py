@@ -2,12 +2,13 @@
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
+from clew.core.values import dataclass
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_BODY = 5 * 1024 * 1024

@@ -6,7 +6,6 @@ what became of it. Nothing may end as a fault inside the connector, and no answe
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 import httpx
 
@@ -14,6 +13,7 @@ from clew.core.connector import Connector, Effect, Tool
 from clew.core.outcomes import decide
 from clew.core.response import Headers, Response
 from clew.core.rules import Rule
+from clew.core.values import dataclass
 from clew.testing.kit import Finding, Seen, Subject
 from clew.testing.samples import FILE, arguments_for
 from clew.testing.stage import Ran, json_answer, perform

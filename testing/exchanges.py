@@ -7,7 +7,7 @@ match request by request: method, path, query and body. One that nobody recorded
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -19,6 +19,7 @@ from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
 from clew.core.formats import DecodeError, decode
 from clew.core.once import Marker, NaturalKey, ProviderKey
+from clew.core.values import dataclass
 from clew.testing.kit import Finding, Seen, Subject
 from clew.testing.places import shown
 from clew.testing.scrub import Scrubber, kept_headers

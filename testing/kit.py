@@ -8,7 +8,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ from typing import Any
 from clew.core.connector import Connector, Tool
 from clew.core.errors import ConfigurationError
 from clew.core.registry import discover, load
+from clew.core.values import dataclass
 from clew.testing.places import line_of
 
 EXAMPLES = "examples"

@@ -5,10 +5,10 @@ for the items of a list (`data[].id`).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.fields import as_list, as_object, word_for
+from clew.core.values import dataclass
 from clew.testing.exchanges import Example
 
 _MOST = 2000

@@ -5,13 +5,13 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
+from clew.core.values import dataclass
 
 Pairs = list[tuple[str, str]]
 

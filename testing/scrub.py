@@ -6,13 +6,14 @@ still fits together. What has the shape of a credential is not replaced but refu
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import quote
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
 from clew.core.redaction import PERSONAL, SECRET
+from clew.core.values import dataclass
 
 _TOKEN = re.compile(
     r"(?<![A-Za-z0-9])(?:sk|pk|rk|whsec)_(?:live|test)?_?[A-Za-z0-9]{16,}|gh[opsu]_[A-Za-z0-9]{16,}|github_pat_\w{16,}"

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 import httpx
@@ -23,6 +23,7 @@ from clew.core.limiter import Limiter
 from clew.core.pages import GraphQLPages, Page, Paginator
 from clew.core.retry import RetryPolicy
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 from clew.core.wire import Wire
 
 T = TypeVar("T")

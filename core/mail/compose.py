@@ -4,13 +4,14 @@ import base64
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from email import policy, utils
 from email.message import EmailMessage
 
 from clew.core.errors import InvalidInputError
 from clew.core.mail import parts
 from clew.core.mail.addresses import checked_address, checked_id, checked_line, new_message_id
+from clew.core.values import dataclass
 
 LARGEST = 10_000_000
 """Bytes of all attachments together; most servers take 20 to 35 MB of a message, which is a third more encoded."""

@@ -9,8 +9,9 @@ from the words where there is no code, or one that says too little. Vendors' wor
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from clew.core.values import dataclass
 
 
 class State(StrEnum):

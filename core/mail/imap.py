@@ -7,7 +7,7 @@ import base64
 import imaplib
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from clew.core.bounds import Bounds
@@ -20,6 +20,7 @@ from clew.core.mail.mailbox import Mailbox, RefusedError
 from clew.core.mail.names import quoted
 from clew.core.mail.servers import Server
 from clew.core.response import Response
+from clew.core.values import dataclass
 
 LONGEST_LINE = 4_000_000
 """Bytes of one line: the numbers of half a million messages."""

@@ -4,13 +4,13 @@ import contextlib
 import imaplib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 
 from clew.core.errors import ConfigurationError, NotFoundError
 from clew.core.mail.line import Line
 from clew.core.mail.names import decode_name, encode_name, quoted
+from clew.core.values import dataclass
 
 SPECIAL: Mapping[str, tuple[str, ...]] = {
     "sent": ("sent", "sent items", "sent messages", "sent mail", "[gmail]/sent mail"),

@@ -2,12 +2,12 @@
 
 import contextlib
 import email.utils
-from dataclasses import dataclass
 from datetime import UTC
 from html.parser import HTMLParser
 
 from clew.core.mail import parts
 from clew.core.mail.parts import AnyMessage
+from clew.core.values import dataclass
 
 _BLOCKS = frozenset({
     "article", "blockquote", "br", "div", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "section",

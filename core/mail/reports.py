@@ -8,12 +8,12 @@ only where it names a message that was really sent. Nothing here raises, whateve
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from clew.core.mail import parts
 from clew.core.mail.delivery import Cause, Finding, State, judge_status
 from clew.core.mail.parts import AnyMessage
+from clew.core.values import dataclass
 
 MOST_RECIPIENTS = 500
 _DETAIL = 300

@@ -7,10 +7,10 @@ this machine alone, and is refused when the other end of the connection turns ou
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, cast
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 
 Mode = Literal["tls", "starttls", "plain"]
 PATTERN = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(?::\d{1,5})?(?:;(?:tls|starttls|plain))?"

@@ -9,7 +9,7 @@ import re
 import smtplib
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from clew.core.bounds import Bounds
@@ -20,6 +20,7 @@ from clew.core.mail.line import InsecureError, Line, LineError, fault, gone, in_
 from clew.core.mail.login import no_way_in, sasl
 from clew.core.mail.servers import Server
 from clew.core.response import Response
+from clew.core.values import dataclass
 
 LONGEST_REPLY = 20_000
 

@@ -7,9 +7,9 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 from clew.core.webhooks.attempts import Known, nothing_known
 from clew.core.webhooks.delivery import Delivery, Refused, RefusedError, reader
 from clew.core.webhooks.event import Refusal

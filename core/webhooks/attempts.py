@@ -1,9 +1,9 @@
 """What a proof is tried with, and what it found."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from clew.core.values import dataclass
 from clew.core.webhooks.delivery import Delivery, Refused, RefusedError
 from clew.core.webhooks.secrets import Given
 

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.fields import MISSING
+from clew.core.values import dataclass
 from clew.core.webhooks.attempts import Proof
 from clew.core.webhooks.delivery import Delivery, Refused
 from clew.core.webhooks.scheme import Scheme

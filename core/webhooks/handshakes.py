@@ -6,10 +6,11 @@ the answer says what the receiver should do.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 from clew.core.webhooks.conditions import Condition
 from clew.core.webhooks.delivery import Delivery, Reader, Refused, RefusedError, reader
 from clew.core.webhooks.secrets import Encoding

@@ -1,10 +1,11 @@
 """Where a delivery says that its key is, pinned to hosts of the provider. Nothing is fetched here."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 from clew.core.webhooks.attempts import Attempt
 from clew.core.webhooks.delivery import Reader, Refused, RefusedError, reader
 

@@ -1,10 +1,11 @@
 """A provider's webhooks as facts: how they are proven, what names them, which handshakes they begin with."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import takewhile
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 from clew.core.webhooks.attempts import Proof
 from clew.core.webhooks.delivery import JOIN, Delivery, Reader, reader
 from clew.core.webhooks.handshakes import Handshake

@@ -9,13 +9,13 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_object, as_text
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 from clew.core.webhooks.delivery import Refused, RefusedError
 
 KeyEncoding = Literal["text", "base64", "base64url", "hex", "md5", "sha1", "sha256", "sha512"]

@@ -5,8 +5,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from clew.core.values import dataclass
 from clew.core.webhooks.attempts import Attempt, Proven
 from clew.core.webhooks.conditions import Condition
 from clew.core.webhooks.delivery import Delivery, Refused, RefusedError, lister, reader, to_bytes

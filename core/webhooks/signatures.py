@@ -4,10 +4,11 @@ import hashlib
 import hmac
 from binascii import b2a_base64, hexlify
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 from clew.core.webhooks.attempts import Attempt, Proven
 from clew.core.webhooks.conditions import Condition
 from clew.core.webhooks.delivery import Delivery, Reader, Refused, RefusedError, reader, to_bytes

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import quote
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_object
+from clew.core.values import dataclass
 from clew.core.webhooks.attempts import Proof
 from clew.core.webhooks.delivery import Delivery
 from clew.core.webhooks.scheme import Scheme

@@ -22,12 +22,12 @@ import itertools
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NoReturn
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_object, as_text
+from clew.core.values import dataclass
 from clew.core.webhooks.delivery import Delivery, Refused, RefusedError, reader, to_bytes
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")

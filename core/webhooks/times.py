@@ -1,11 +1,12 @@
 """When a delivery was signed, in the units that providers use."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Literal
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 from clew.core.webhooks.delivery import Delivery, Reader, Refused, RefusedError, reader
 
 Unit = Literal["s", "ms", "us", "ns", "iso", "rfc"]

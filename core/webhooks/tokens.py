@@ -9,12 +9,13 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object, as_text
+from clew.core.values import dataclass
 from clew.core.webhooks.attempts import Attempt, Proven
 from clew.core.webhooks.conditions import Condition
 from clew.core.webhooks.delivery import Delivery, Refused, RefusedError, lister

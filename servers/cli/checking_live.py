@@ -4,12 +4,12 @@ import asyncio
 import json
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clew.core.connector import Effect, Tool
 from clew.core.errors import CallError, ConfigurationError
+from clew.core.values import dataclass
 from clew.servers.cli.example_recording import recorded
 from clew.servers.cli.output import emit, emit_json, paint, talk
 from clew.servers.settings import Settings

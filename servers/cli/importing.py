@@ -5,11 +5,12 @@ import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from clew.core.connector import Effect
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 from clew.servers.cli.output import emit_json, is_terminal, table, talk
 from clew.servers.cli.start import begin
 from clew.servers.descriptions.plans import Described, Offer

@@ -3,7 +3,7 @@
 import json
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from clew.auth.answers import Grant, Refusal
@@ -15,6 +15,7 @@ from clew.core.connector import Connector
 from clew.core.errors import AuthRevokedError, ConfigurationError, TransientError, quote
 from clew.core.fields import MISSING, look
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 from clew.servers.cli.prompt import read_secrets, read_text_file
 
 SECONDS = 15.0

@@ -6,10 +6,10 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
 from clew.core.errors import CallError, ClewError, Outcome
+from clew.core.values import dataclass
 
 Colour = Literal["bold", "red", "yellow", "dim"]
 _CODES = {"bold": "1", "red": "31", "yellow": "33", "dim": "2"}

@@ -6,12 +6,12 @@ import string
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clew import __version__
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 from clew.servers.cli.output import emit_json, is_terminal, talk
 from clew.servers.cli.start import begin
 

@@ -1,7 +1,7 @@
 """Whose credential is this? Asked of the provider before anything is stored, and again by `auth status --check`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from clew.auth.certificates import EXTENSION
@@ -15,6 +15,7 @@ from clew.core.errors import AuthRevokedError, CallError, ConfigurationError, qu
 from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 from clew.core.wire import Wire
 
 if TYPE_CHECKING:

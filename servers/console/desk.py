@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.approvals import Approval, Approvals, open_approvals, refused_to
@@ -14,6 +13,7 @@ from clew.core.limit_store import LimitStore
 from clew.core.policy import Channel
 from clew.core.schema import Signature
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 from clew.servers.console.sessions import LOCAL, Sessions, Visitor, open_sessions
 from clew.servers.console_settings import ConsoleSettings
 from clew.servers.evidence import folder

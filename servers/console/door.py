@@ -5,7 +5,6 @@ A name that was rebound to this machine is not one of ours. Nothing here is ever
 """
 
 import hmac
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from clew.core.values import dataclass
 from clew.servers.console import view
 from clew.servers.console.desk import Desk
 from clew.servers.console_address import BASE

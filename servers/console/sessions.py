@@ -5,10 +5,11 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from clew.core.database import Database
 from clew.core.secret import Secret
+from clew.core.values import dataclass
 
 STEPS = (
     "CREATE TABLE console_tickets (digest TEXT PRIMARY KEY, person TEXT NOT NULL, ends DOUBLE PRECISION NOT NULL)",

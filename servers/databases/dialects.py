@@ -6,10 +6,10 @@ PostgreSQL, MariaDB, MySQL and SQLite are run by our tests (MySQL as MariaDB). S
 import sqlite3
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clew.core.errors import InternalError, InvalidInputError, PermissionDeniedError
+from clew.core.values import dataclass
 from clew.servers.databases.profile import Profile
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ understand is refused: a text that is read in two ways is how such checks are pa
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.errors import InvalidInputError, quote
+from clew.core.values import dataclass
 
 LONGEST = 20_000
 """Characters of a statement."""

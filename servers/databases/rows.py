@@ -5,7 +5,6 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from clew.core.errors import InvalidInputError
 from clew.core.pages import Place
+from clew.core.values import dataclass
 from clew.servers.databases.binding import Named, Value, execute, parts
 from clew.servers.databases.dialects import CELL, Dialect
 

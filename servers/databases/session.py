@@ -10,7 +10,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from clew.core.bounds import Bounds
@@ -19,6 +19,7 @@ from clew.core.deadline import Deadline
 from clew.core.errors import CallError, InvalidInputError
 from clew.core.outcomes import lost
 from clew.core.response import Response
+from clew.core.values import dataclass
 from clew.servers.databases.dialects import Dialect, Login, need_driver
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ and a list of one are told apart by the WSDL, not by what came.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from clew.core.errors import ContractChangedError, Outcome
 from clew.core.markup import Element, MarkupError, parse
+from clew.core.values import dataclass
 
 _ENVELOPES = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
 _NIL = ("true", "1")

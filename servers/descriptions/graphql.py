@@ -8,7 +8,7 @@ operation but names, and those are GraphQL's: letters, digits and `_`.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +16,7 @@ from clew.core.connector import Effect
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_object
 from clew.core.pages import GraphQLPages
+from clew.core.values import dataclass
 from clew.servers.descriptions import names, security
 from clew.servers.descriptions.documents import Node, objects, texts
 from clew.servers.descriptions.plans import Argument, Described, Offer, Plan

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.connector import Effect
 from clew.core.fields import as_object
 from clew.core.once import Once, ProviderKey
+from clew.core.values import dataclass
 from clew.servers.descriptions.documents import Node, UnsupportedError, objects
 from clew.servers.descriptions.hints import is_version, schema_of
 from clew.servers.descriptions.names import parameter_name

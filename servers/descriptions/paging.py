@@ -1,11 +1,11 @@
 """How a list is paged, recognised by the names of its parameters and by what its answer holds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from clew.core.fields import as_object
 from clew.core.pages import CursorPages, LinkPages, NextUrlPages, NumberPages, Paginator
+from clew.core.values import dataclass
 from clew.servers.descriptions.documents import Node
 from clew.servers.descriptions.names import field_path
 from clew.servers.descriptions.shapes import Shapes

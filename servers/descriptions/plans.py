@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from clew.core.errors import ConfigurationError
 from clew.core.once import Once
 from clew.core.outcomes import ErrorMap
 from clew.core.pages import Paginator
+from clew.core.values import dataclass
 from clew.core.versions import Version
 from clew.servers.descriptions.envelopes import Part
 from clew.servers.descriptions.names import snake

@@ -7,10 +7,11 @@ first optional ones. What is left out is left out for good; whoever needs more o
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from clew.core.fields import as_list, as_object
+from clew.core.values import dataclass
 from clew.servers.descriptions.documents import Document, Node, UnsupportedError, objects, texts
 from clew.servers.descriptions.names import class_name, field_name, field_path, note
 

@@ -6,7 +6,7 @@ bounds; YAML that repeats or nests without end is refused by its parser.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from clew.core.errors import ConfigurationError, quote
 from clew.core.fields import as_object
+from clew.core.values import dataclass
 
 LARGEST = 100_000_000
 """Bytes: the largest description that is published by a provider we know has 80 MB."""

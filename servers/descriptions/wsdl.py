@@ -6,7 +6,7 @@ answer either: those are read by `envelopes`, along the types that stand in the 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from clew.connectors import soap as facts
 from clew.core.connector import Effect
 from clew.core.errors import ConfigurationError, InvalidInputError, quote
 from clew.core.markup import Element, MarkupError, parse
+from clew.core.values import dataclass
 from clew.servers.descriptions import names, security
 from clew.servers.descriptions.documents import UnsupportedError
 from clew.servers.descriptions.plans import Argument, Described, Envelope, Offer, Plan

@@ -6,9 +6,10 @@ nothing that nests too deep, no files.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from clew.core.values import dataclass
 from clew.servers.descriptions import names
 from clew.servers.descriptions.documents import UnsupportedError
 from clew.servers.descriptions.envelopes import Part

@@ -7,10 +7,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 from clew.servers.hosts import entries
 from clew.servers.hosts.documents import Format, Place
 from clew.servers.hosts.entries import Launch, Shape

@@ -6,13 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
+from clew.core.values import dataclass
 
 CARRIED = ("CLEW_HOME", "CLEW_CONFIG", "CLEW_TENANT", "CLEW_CONNECTORS", "CLEW_KEY_PROVIDER")
 """Variables that a server needs to find the same state, and that hold no secret. Hosts do not pass on the others."""

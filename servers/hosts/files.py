@@ -10,10 +10,10 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from clew.core.errors import ConfigurationError
+from clew.core.values import dataclass
 
 LARGEST = 64 << 20
 """Bytes. A configuration that is larger is no configuration."""

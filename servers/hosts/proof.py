@@ -12,10 +12,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from clew.core.fields import as_list, as_object
+from clew.core.values import dataclass
 from clew.servers.hosts.catalog import Host
 from clew.servers.hosts.entries import address_of, command_of
 

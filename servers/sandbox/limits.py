@@ -2,7 +2,9 @@
 
 import math
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from clew.core.values import dataclass
 
 from .refusals import RefusalError
 from .settings import Settings

@@ -1,6 +1,6 @@
 """How one Acme behaves."""
 
-from dataclasses import dataclass
+from clew.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,9 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from clew.core.values import dataclass
 
 SCOPES = frozenset(
     f"{resource}:{right}"

@@ -10,13 +10,14 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import field
-from typing import TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState
+from typing import TYPE_CHECKING, TypeVar
 
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome, Retry
 from clew.core.values import dataclass
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
@@ -106,7 +107,7 @@ async def retrying(
     The last error is raised as it came, so a wait that does not fit reaches the agent as `retry_after`.
     """
 
-    def wait(state: RetryCallState) -> float:
+    def wait(state: "RetryCallState") -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, CallError) else None
         if asked:
@@ -114,10 +115,10 @@ async def retrying(
         backoff: float = spread() * min(policy.longest, policy.base * 2.0 ** (state.attempt_number - 1))
         return backoff
 
-    def stop(state: RetryCallState) -> bool:
+    def stop(state: "RetryCallState") -> bool:
         return state.attempt_number >= policy.attempts or not deadline.fits(state.upcoming_sleep)
 
-    def again(state: RetryCallState) -> bool:
+    def again(state: "RetryCallState") -> bool:
         error = state.outcome.exception() if state.outcome else None
         if error is None or not worth(error):
             return False
@@ -132,9 +133,11 @@ async def retrying(
         if not worth(error):
             raise
         first = error
+    from tenacity import AsyncRetrying  # only calls that need it pay for it
+
     number = 0
 
-    async def numbered() -> T:  # tenacity is only set up for the calls that need it, and begins with what has happened
+    async def numbered() -> T:  # begins with what has happened
         nonlocal number
         number += 1
         if number == 1:

@@ -3,8 +3,10 @@
 import copy
 import dataclasses
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -183,3 +185,12 @@ def test_the_init_is_written_when_the_first_instance_is_made() -> None:
     assert Late.__init__ is not before
     assert Late.__init__.__qualname__.endswith("Late.__init__")
     assert Late(2).value == 2
+
+
+def test_what_every_start_imports_takes_its_dataclasses_from_here() -> None:
+    house = Path(__file__).parents[2]
+    written = [path for folder in ("core", "auth", "servers", "testing") for path in (house / folder).rglob("*.py")]
+    plain = re.compile(r"^from dataclasses import .*\bdataclass\b", re.MULTILINE)
+    found = [str(path.relative_to(house)) for path in written if plain.search(path.read_text(encoding="utf-8"))]
+    assert len(written) > 200
+    assert found == []

@@ -14,6 +14,7 @@ from .provider import Cursor, From_, Id, Ids, pagerduty, pages
 
 INCIDENTS, INCIDENT, NOTES = "/incidents", "/incidents/{}", "/incidents/{}/notes"
 SKEW = 300.0
+_ENDED_CODES = ("1001", "1002", "1019")
 _ENDED = re.compile(r"already (?:been )?(?:resolved|acknowledged|merged)", re.IGNORECASE)
 Status = Literal["triggered", "acknowledged", "resolved"]
 Urgency = Literal["high", "low"]
@@ -220,7 +221,7 @@ async def update_incident(
             INCIDENT, incident_id, json=body, headers=_acting(from_email), at="incident", into=Incident
         )
     except errors.ConflictError as refusal:
-        if not _ENDED.search(refusal.provider_message or ""):
+        if refusal.provider_code not in _ENDED_CODES and not _ENDED.search(refusal.provider_message or ""):
             raise
         # What is resolved already was not reassigned, renamed or acknowledged by being so.
         there = await api.get(INCIDENT, incident_id, at="incident", into=Standing)

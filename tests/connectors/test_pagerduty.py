@@ -213,6 +213,7 @@ async def test_a_person_is_asked_before_escalation_stops(tool: Tool, pd: respx.M
     assert route.call_count == 2
 
 
+@pytest.mark.parametrize("answer", [refusal(2001, "Incident Already Resolved"), refusal(1001)])
 @pytest.mark.parametrize(
     ("wanted", "there", "code"),
     [
@@ -226,11 +227,11 @@ async def test_a_person_is_asked_before_escalation_stops(tool: Tool, pd: respx.M
     ],
 )
 async def test_an_incident_that_is_resolved_already_was_not_changed_by_it(
-    tool: Tool, pd: respx.MockRouter, wanted: dict[str, Any], there: dict[str, Any], code: Code
+    tool: Tool, pd: respx.MockRouter, answer: Any, wanted: dict[str, Any], there: dict[str, Any], code: Code
 ) -> None:
     pd.get("/incidents/QINC0001").respond(json={"incident": incident(**there)})
     pd.get("/incidents/QINC0001/notes").respond(json={"notes": []})
-    route = pd.put("/incidents/QINC0001").respond(400, json=refusal(2001, "Incident Already Resolved"))
+    route = pd.put("/incidents/QINC0001").respond(400, json=answer)
     error = await failed(tool, "update_incident", incident_id="QINC0001", **wanted)
     outcome = Outcome.NOT_APPLIED if code is Code.CONFLICT else Outcome.APPLIED
     assert (error.code, error.outcome, route.call_count) == (code, outcome, 1)

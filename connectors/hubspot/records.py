@@ -235,7 +235,7 @@ async def find_marked(api: Api, near: tuple[str, str], kind: str, field: str, ma
     newest = sorted(there.ids)[-_MOST_NOTED:]
     if not newest:
         return None
-    asked = {"inputs": [{"id": str(each)} for each in newest], "properties": [field]}
+    asked = {"inputs": [{"id": str(each)} for each in newest], "properties": [field], "propertiesWithHistory": []}
     found = await api.post("/crm/objects/2026-09/{}/batch/read", kind, json=asked, into=Batch)
     mine = [raw for raw in found.results if marker in (raw.properties.get(field) or "")]
     if mine:

@@ -412,7 +412,11 @@ async def test_what_was_made_is_found_by_its_mark_and_not_made_again(
     other = record("6", **{field: "by somebody [clew-of-another]"})
 
     def read(request: httpx.Request) -> httpx.Response:
-        assert json.loads(request.content) == {"inputs": [{"id": "6"}, {"id": "7"}], "properties": [field]}
+        assert json.loads(request.content) == {
+            "inputs": [{"id": "6"}, {"id": "7"}],
+            "properties": [field],
+            "propertiesWithHistory": [],
+        }
         mine = record("7", **{field: sent(posted)["properties"][field]})
         return httpx.Response(200, json={"status": "COMPLETE", "results": [other, mine] if there else [other]})
 

@@ -91,7 +91,7 @@ def test_a_tenant_leads_nowhere_else(tenant: str) -> None:
 
 async def test_a_list_is_thrifty_and_is_followed_to_its_end(tool: Tool, api: respx.MockRouter) -> None:
     # Graph writes the folder in another way than it was asked for.
-    link = f"{ROOT}/me/mailFolders('inbox')/messages?%24select=id&%24skip=15&x=1"
+    link = f"{ROOT}/me/mailFolders('inbox')/messages?%24select=id&%24skip=15&%24count=true"
     route = api.get("/me/mailFolders/inbox/messages")
     route.side_effect = [
         httpx.Response(200, json={"value": [message("m1")], NEXT: link}),
@@ -114,7 +114,7 @@ async def test_a_list_is_thrifty_and_is_followed_to_its_end(tool: Tool, api: res
     rest = await tool("search_messages", cursor=page["next_cursor"])
     assert (rest["items"][0]["draft"], rest["items"][0]["attachments"]) == (True, True)
     assert "unread" not in rest["items"][0]
-    assert (request_of(route, 1).url.params["$skip"], request_of(route, 1).url.params["x"]) == ("15", "1")
+    assert (request_of(route, 1).url.params["$skip"], request_of(route, 1).url.params["$count"]) == ("15", "true")
     assert "next_cursor" not in rest
 
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.servers.databases.worlds import Person, World, postgres_world, sqlite_world
+from tests.people import Person
+from tests.servers.databases.worlds import World, postgres_world, sqlite_world
 
 from clew.core.errors import Code
 

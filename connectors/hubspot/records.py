@@ -192,6 +192,11 @@ async def change(
         raise errors.InvalidInputError("there is nothing to change.", next_step="Give at least one property to change.")
     if expected:
         now = await api.get(path, known, query={"properties": ",".join(expected)}, into=Raw)
+        # HubSpot leaves out what an account does not have.
+        if unknown := [name for name in expected if name not in now.properties]:
+            raise errors.InvalidInputError(
+                "the account has no property that was expected.", fields={unknown[0]: "is no property of the account"}
+            )
         for name, value in expected.items():
             # What stands as wanted already may be this same call, sent before.
             if (now.properties.get(name) or "") not in (value, wanted.get(name)):

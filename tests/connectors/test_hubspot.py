@@ -336,6 +336,38 @@ async def test_a_property_the_account_does_not_have_is_the_callers(tool: Tool, c
     assert (error.code, "show" in error.next_step) == (Code.INVALID_INPUT, True)
 
 
+@pytest.mark.parametrize("who", ["Ada", "ada lovelace", "١٢", "batch"])
+async def test_a_contact_is_not_read_by_a_name(tool: Tool, crm: respx.MockRouter, who: str) -> None:
+    error = await failed(tool, "get_contact", contact=who)
+    assert (error.code, "search_contacts" in error.next_step) == (Code.INVALID_INPUT, True)
+    assert not crm.calls
+
+
+async def test_what_was_expected_of_an_unknown_property_is_no_conflict(tool: Tool, crm: respx.MockRouter) -> None:
+    crm.get(f"{OBJECTS}/contacts/101").respond(json=record())
+    error = await failed(tool, "update_contact", contact_id="101", phone="2", expected={"shoe": "43"})
+    assert (error.code, error.outcome, error.fields) == (
+        Code.INVALID_INPUT,
+        Outcome.NOT_APPLIED,
+        {"shoe": "is no property of the account"},
+    )
+
+
+async def test_an_archived_contact_is_not_changed_and_said_how_to_look_for(tool: Tool, crm: respx.MockRouter) -> None:
+    crm.patch(f"{OBJECTS}/contacts/101").respond(404, json=refusal("OBJECT_NOT_FOUND"))
+    error = await failed(tool, "update_contact", contact_id="101", phone="2")
+    assert (error.code, error.outcome) == (Code.NOT_FOUND, Outcome.NOT_APPLIED)
+    assert "archived" in error.next_step
+
+
+async def test_a_currency_the_account_does_not_have_is_the_callers(tool: Tool, crm: respx.MockRouter) -> None:
+    fault = {"message": "XAU was not one of the allowed options", "code": "INVALID_OPTION"}
+    route = crm.post(f"{OBJECTS}/deals").respond(400, json=refusal("VALIDATION_ERROR", errors=[fault]))
+    given = {"dealname": "Gold", "dealstage": "won", "contact_id": "101", "currency": "XAU"}
+    error = await failed(tool, "create_deal", **given)
+    assert (error.code, error.outcome, route.call_count) == (Code.INVALID_INPUT, Outcome.NOT_APPLIED, 1)
+
+
 async def test_archiving_shows_what_goes(tool: Tool, crm: respx.MockRouter, person: Person) -> None:
     crm.get(f"{OBJECTS}/contacts/101").respond(json={**ADA, "associations": {"deals": {"results": [{"id": "201"}]}}})
     route = crm.delete(f"{OBJECTS}/contacts/101").respond(204)

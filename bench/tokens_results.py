@@ -1,8 +1,8 @@
 """What results cost a model: the same upstream answers through a peer's server and through `clew serve`.
 
-The upstream is emulate on loopback, seeded anew for each side. Counted is the text that a tool result holds. A peer
-from npm has fixed hosts: tokens_preload.cjs sends what it asks of them to loopback. TOKENS_SHOW=1 prints what was
-counted.
+The upstream is emulate on loopback, or one of token_sites/, seeded anew for each side. Counted is the text that a tool
+result holds. A peer has fixed hosts: tokens_preload.cjs sends what it asks of them to loopback, tokens_python/ does so
+for one from PyPI. TOKENS_SHOW=1 prints what was counted.
 """
 
 import asyncio
@@ -19,8 +19,10 @@ from typing import Any
 
 import httpx
 
+from bench.token_sites import jira, notion
 from bench.tokens_client import NODE, PLACE, Session, counter, started
-from bench.tokens_pairs import ADA, PAIRS, TOKEN, Calls, Known, Pair
+from bench.tokens_pairs import ADA, TOKEN, Calls, Known, Pair
+from bench.tokens_pairs import PAIRS as EMULATED
 from bench.tokens_upstream import before, serving
 from clew.auth.facts import Facts
 from clew.core.connection import Connection
@@ -28,8 +30,10 @@ from clew.core.secret import Secret
 from clew.servers.settings import Settings
 from clew.servers.store import open_store
 
+PAIRS = (*EMULATED, jira.PAIR, notion.PAIR)
 CLEW = str(Path(sys.executable).parent / "clew")
 PRELOAD = Path(__file__).with_name("tokens_preload.cjs")
+PRELOADED = Path(__file__).with_name("tokens_python")
 
 
 def _free() -> int:
@@ -104,7 +108,7 @@ async def theirs(pair: Pair) -> dict[str, int | None]:
     async with upstream(pair) as (url, known):
         hosts = json.dumps(dict.fromkeys(pair.hosts, url))
         given = {name: value.replace("{url}", url) for name, value in pair.environment.items()}
-        environment = {**given, "TOKENS_HOSTS": hosts}
+        environment = {**given, "TOKENS_HOSTS": hosts, "PYTHONPATH": str(PRELOADED)}
         program = [*pair.program]
         if program[0] == NODE:
             program[1:1] = ["--require", str(PRELOAD)]

@@ -4,7 +4,7 @@ single answers that it lacks.
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,7 +15,7 @@ _HOP = ("content-length", "content-encoding", "transfer-encoding", "connection",
 
 
 @contextlib.contextmanager
-def serving(site: Site) -> Iterator[str]:
+def serving(site: Site) -> Generator[str]:
     """The site's address on loopback, while this is open. Its calls come one after another."""
     turn = threading.Lock()
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from bench.token_sites import jira, notion
+from bench.token_sites import hubspot, jira, microsoft, notion
 from bench.tokens_client import NODE, PLACE, Session, counter, started
 from bench.tokens_pairs import ADA, TOKEN, Calls, Known, Pair
 from bench.tokens_pairs import PAIRS as EMULATED
@@ -30,7 +30,7 @@ from clew.core.secret import Secret
 from clew.servers.settings import Settings
 from clew.servers.store import open_store
 
-PAIRS = (*EMULATED, jira.PAIR, notion.PAIR)
+PAIRS = (*EMULATED, hubspot.PAIR, jira.PAIR, microsoft.PAIR, notion.PAIR)
 CLEW = str(Path(sys.executable).parent / "clew")
 PRELOAD = Path(__file__).with_name("tokens_preload.cjs")
 PRELOADED = Path(__file__).with_name("tokens_python")
@@ -128,7 +128,7 @@ async def ours(pair: Pair) -> dict[str, int | None]:
                 "CLEW_KEY_PROVIDER": "file",
                 "CLEW_ALLOW_WRITES": "1",
             }
-            await _store(pair, environment, url + pair.base)
+            await _store(pair, environment, url)
             async with started([CLEW, "serve", pair.connector], environment, {}) as session:
                 return await _counts(session, [(name, calls) for name, _, calls in pair.tasks(known)])
 

@@ -1,7 +1,7 @@
 """Upstreams for the providers that emulate has not: each answers both sides with the same full objects.
 
-An object has every field that the provider's reference shows for it, with values of ordinary length, empty ones where
-an ordinary workspace has none. Nothing is left out because our side does not read it, nothing added because theirs
-repeats it. What is asked for with a selection (`fields`, `$select`, `properties`, a GraphQL query) is answered with
-that alone.
+Written from the references, not recorded. An object has the fields that its reference shows, with values of ordinary
+length, empty ones where an ordinary workspace has none. Nothing is left out because our side does not read it, nothing
+added because theirs repeats it. What is asked for with a selection (`fields`, `$select`, `properties`, a GraphQL query)
+is answered with that alone.
 """

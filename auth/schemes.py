@@ -9,6 +9,7 @@ that templates of addresses use.
 | --- | --- | --- | --- |
 | `bearer`, `api_key`, `basic` | `Bearer`, `ApiKey`, `Basic` | the secret | |
 | `oauth1`, `aws` | `OAuth1`, `AwsKeys` | keys that sign each request | |
+| `wsse` | `UsernameToken` | the secret, for SOAP messages | |
 | `oauth2` | `OAuth2` | consent in a browser or by device code | the token endpoint, then refreshes |
 | `client_credentials` | `ClientCredentials` | a client id and its secret or key | the token endpoint |
 | `jwt_bearer` | `JwtBearer` | a private key | an assertion that we sign (RFC 7523) |
@@ -33,6 +34,7 @@ from clew.auth.endpoints import (
     Verdict,
     expand,
 )
+from clew.auth.wsse import UsernameToken
 from clew.core.errors import ConfigurationError
 from clew.core.secret import Secret
 
@@ -60,6 +62,7 @@ __all__ = [
     "TokenRule",
     "TokenScheme",
     "Typed",
+    "UsernameToken",
     "Variable",
     "Verdict",
     "expand",
@@ -387,7 +390,7 @@ CLIENT_FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 """The secret fields that each way of client authentication needs."""
 
-Typed = Bearer | ApiKey | Basic | OAuth1 | AwsKeys
+Typed = Bearer | ApiKey | Basic | OAuth1 | AwsKeys | UsernameToken
 """A scheme whose secrets a person types in and that never change by themselves."""
 
 Minted = ClientCredentials | JwtBearer | SessionLogin | TokenExchange | AwsWebIdentity

@@ -1,7 +1,7 @@
 """What core needs from auth, as protocols that core owns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from clew.core.secret import Secret
@@ -22,11 +22,26 @@ class Credential:
     fields: Mapping[str, Secret]
 
 
+IN_BODY, BARE_BODY = "clew_in_body", "clew_bare_body"
+"""Extensions of a request: an `InBody`, and the body as it was without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InBody:
+    """A body with a credential in it. A scheme leaves it in the request's extensions under `IN_BODY`, for a request
+    cannot change its own. `secrets` are the parts that must not come back, as the provider may repeat them."""
+
+    content: bytes = field(repr=False)
+    secrets: tuple[Secret, ...]
+
+
 class Authorizer(Protocol):
     """Puts one connection's credential on requests and renews it when the provider refuses it."""
 
     async def apply(self, request: "httpx.Request") -> str:
         """Put the credential on `request` and return its generation, an opaque tag that is never secret.
+
+        One that belongs into the body is left in the extensions, as an `InBody`.
 
         Called before every attempt, after every wait, so the credential is decrypted only for the request that
         needs it. Refreshes a token that is about to expire. Raises `AuthRevokedError` when no credential can be had

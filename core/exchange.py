@@ -9,7 +9,7 @@ import httpx
 
 from clew.core.audit import Attempt
 from clew.core.carrier import Carrier
-from clew.core.credentials import Credential
+from clew.core.credentials import BARE_BODY, IN_BODY, Credential, InBody
 from clew.core.deadline import Deadline
 from clew.core.errors import Outcome
 from clew.core.host import Host
@@ -69,9 +69,24 @@ class Exchange:
     def again(self) -> "Exchange":
         """The same request, fresh: nothing of an earlier attempt stays on it."""
         url, headers = self.bare
-        request = httpx.Request(self.request.method, url, headers=headers, content=self.request.content)
+        content = self.request.extensions.get(BARE_BODY)
+        content = self.request.content if content is None else content
+        request = httpx.Request(self.request.method, url, headers=headers, content=content)
         fresh = Attempt(request.method, self.attempt.route)
         return Exchange(request, fresh, self.safe, self.deadline, self.host, self.trail, carrier=self.carrier)
+
+    def write_body(self) -> tuple[Secret, ...]:
+        """Have the body sent into which a scheme has written the credential; the answer are the secrets in it."""
+        request = self.request
+        written = request.extensions.pop(IN_BODY, None)
+        if not isinstance(written, InBody):
+            return ()
+        headers = [pair for pair in request.headers.raw if pair[0].lower() != b"content-length"]
+        kept = {**request.extensions, BARE_BODY: request.content}
+        self.request = httpx.Request(
+            request.method, request.url, headers=headers, content=written.content, extensions=kept
+        )
+        return written.secrets
 
     def landed(self, *, changed: bool) -> None:
         """The end of this request is known."""

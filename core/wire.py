@@ -222,6 +222,7 @@ class Wire:
             added = {name: value for name, value in request.url.params.items() if query.get(name) != value}
             self.secret_parameters.update(added)
             values += added.values()
+        values += (secret.reveal() for secret in exchange.write_body())
         exchange.secrets = tuple(Secret(part) for part in _parts(values))
 
     async def _lend(self, exchange: Exchange, authorizer: Authorizer) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from clew.auth.clients import login_client
 from clew.auth.connections import granted
-from clew.auth.schemes import ApiKey, AwsKeys, Basic, Bearer, OAuth1, OAuth2, Typed
+from clew.auth.schemes import ApiKey, AwsKeys, Basic, Bearer, OAuth1, OAuth2, Typed, UsernameToken
 from clew.auth.vault import Summary
 from clew.core.call import Structured, Suspend
 from clew.core.connection import LOCAL_TENANT, Connection
@@ -209,7 +209,7 @@ async def way_of(runtime: Runtime, connector: Connector) -> OAuth2 | Typed | Non
     return typed
 
 
-_TYPED = (Bearer, ApiKey, Basic, OAuth1, AwsKeys)
+_TYPED = (Bearer, ApiKey, Basic, OAuth1, AwsKeys, UsernameToken)
 
 
 def operator_place(runtime: Runtime, connector: Connector) -> Connection:

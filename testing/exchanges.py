@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from clew.core.connector import Connector, Tool
+from clew.core.credentials import BARE_BODY
 from clew.core.errors import ConfigurationError
 from clew.core.fields import as_list, as_object
 from clew.core.formats import DecodeError, decode
@@ -145,7 +146,8 @@ def _listed(tool: Tool) -> frozenset[str]:
 
 
 def asked_of(request: httpx.Request, base_url: str) -> JSONObject:
-    """What a request asks for: method, path below the base address, query, body. No header: they hold credentials."""
+    """What a request asks for: method, path below the base address, query, body. No credential: no header, and the body
+    as it was before one was written into it."""
     parts, base = urlsplit(str(request.url)), urlsplit(base_url)
     below = (
         parts.path.removeprefix(base.path.rstrip("/"))
@@ -156,7 +158,7 @@ def asked_of(request: httpx.Request, base_url: str) -> JSONObject:
         "method": request.method,
         "path": below or "/",
         "query": [list(pair) for pair in sorted(parse_qsl(parts.query, keep_blank_values=True))],
-        "body": _data(request.content, request.headers.get("content-type", "")),
+        "body": _data(request.extensions.get(BARE_BODY, request.content), request.headers.get("content-type", "")),
     }
 
 

@@ -106,6 +106,10 @@ async def get_contact(
         address = mail.checked_address(contact, what="contact")
         raw = await api.get(CONTACT, address, query={**asked, "idProperty": "email"}, into=Raw)
         return record_of(Contact, raw, show)
+    if not contact.isascii() or not contact.isdigit():
+        raise errors.InvalidInputError(
+            "a contact is read by its id or its e-mail address.", next_step="Find it by its name with search_contacts."
+        )
     try:
         raw = await api.get(CONTACT, contact, query=asked, into=Raw)
     except errors.NotFoundError:

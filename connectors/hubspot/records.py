@@ -191,6 +191,11 @@ async def change(
         raise errors.InvalidInputError("there is nothing to change.", next_step="Give at least one property to change.")
     if expected:
         now = await api.get(path, known, query={"properties": ",".join(expected)}, into=Raw)
+        # HubSpot leaves out what an account does not have.
+        if unknown := [name for name in expected if name not in now.properties]:
+            raise errors.InvalidInputError(
+                "the account has no property that was expected.", fields={unknown[0]: "is no property of the account"}
+            )
         for name, value in expected.items():
             # What stands as wanted already may be this same call, sent before.
             if (now.properties.get(name) or "") not in (value, wanted.get(name)):
@@ -234,7 +239,7 @@ async def find_marked(api: Api, near: tuple[str, str], kind: str, field: str, ma
     newest = sorted(there.ids)[-_MOST_NOTED:]
     if not newest:
         return None
-    asked = {"inputs": [{"id": str(each)} for each in newest], "properties": [field]}
+    asked = {"inputs": [{"id": str(each)} for each in newest], "properties": [field], "propertiesWithHistory": []}
     found = await api.post("/crm/objects/2026-09/{}/batch/read", kind, json=asked, into=Batch)
     mine = [raw for raw in found.results if marker in (raw.properties.get(field) or "")]
     if mine:

@@ -4,7 +4,7 @@ Google describes its APIs in a form of its own, discovery documents, which are p
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -25,11 +25,10 @@ METHODS = ("get", "post", "put", "patch", "delete")
 Node = Any
 
 
-def cut(document: Mapping[str, Any], operations: Iterable[str] | None = None) -> dict[str, Any]:
+def cut(document: Mapping[str, Any], kept_only: Iterable[str] | None = None) -> dict[str, Any]:
     """`document` with these operations ("GET /a/{b}") and what they refer to; with `None`, all of them."""
-    wanted = None if operations is None else set(operations)
+    wanted = None if kept_only is None else set(kept_only)
     paths: dict[str, Any] = {}
-    found: set[str] = set()
     for path, item in document["paths"].items():
         kept = {name: item[name] for name in METHODS if name in item}
         if wanted is not None:
@@ -37,19 +36,54 @@ def cut(document: Mapping[str, Any], operations: Iterable[str] | None = None) ->
         if kept:
             shared = {"parameters": item["parameters"]} if "parameters" in item else {}
             paths[_reaching(path, kept)] = _plain({**shared, **kept})
-            found |= {f"{name.upper()} {path}" for name in kept}
-    missing = (wanted or set()) - found
-    if missing:
-        raise LookupError(f"not described: {sorted(missing)}")
     components: dict[str, dict[str, Any]] = {}
     todo = list(_references(paths))
     while todo:
-        kind, name = unquote(todo.pop()).removeprefix("#/components/").split("/", 1)
+        # A reference may reach into a component: `#/components/schemas/Tag/allOf/0`.
+        kind, name = unquote(todo.pop()).removeprefix("#/components/").split("/")[:2]
         if name not in components.setdefault(kind, {}):
             components[kind][name] = _plain(document["components"][kind][name])
             todo += _references(components[kind][name])
     ordered = {kind: dict(sorted(names.items())) for kind, names in sorted(components.items())}
     return {"openapi": document["openapi"], "paths": dict(sorted(paths.items())), "components": ordered}
+
+
+def operations(document: Mapping[str, Any]) -> set[str]:
+    """The operations that a document describes."""
+    return {f"{name.upper()} {path}" for path, item in document["paths"].items() for name in METHODS if name in item}
+
+
+def joined(cuts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Descriptions of one provider as one. Raises `ValueError` where two mean different things by one name."""
+    made: dict[str, Any] = {"openapi": cuts[0]["openapi"], "paths": {}, "components": {}}
+    for each in cuts:
+        for kind, named in {"": each["paths"], **each["components"]}.items():
+            place = made["components"].setdefault(kind, {}) if kind else made["paths"]
+            if twice := [name for name in named if place.get(name, named[name]) != named[name]]:
+                raise ValueError(f"described in two ways: {twice}")
+            place.update(named)
+    return made
+
+
+def of_graph(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Graph's description without two marks of its generator, which no example in its documentation follows.
+
+    It asks for the name of its type in everything, and lets any object stand for one that may be null, so that nothing
+    within would be looked at.
+    """
+    return {**document, "paths": _mended(document["paths"]), "components": _mended(document["components"])}
+
+
+def _mended(node: Node) -> Node:
+    several = as_list(node)
+    if several is not None:
+        return [_mended(each) for each in several if each != {"nullable": True, "type": "object"}]
+    if not isinstance(node, dict):
+        return node
+    found = {name: _mended(each) for name, each in cast(dict[str, Any], node).items()}
+    if as_list(found.get("required")) is not None:
+        found["required"] = [each for each in found["required"] if each != "@odata.type"]
+    return found
 
 
 def _reaching(path: str, operations: Mapping[str, Any]) -> str:

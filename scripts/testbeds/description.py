@@ -173,7 +173,8 @@ class Description:
         while "$ref" in node:
             found: Any = self.document
             for part in node["$ref"].removeprefix(_NAME).removeprefix("#/").split("/"):
-                found = found[unquote(part).replace("~1", "/").replace("~0", "~")]
+                name = unquote(part).replace("~1", "/").replace("~0", "~")
+                found = found[int(name) if as_list(found) is not None else name]
             node = found
         return node
 

@@ -17,6 +17,7 @@ from testbeds.processes import free_port, plain_environment, serving
 from testbeds.recorder import Exchange, Recorder, recording
 from testbeds.report import Report, expect, same
 from testbeds.subject import set_up
+from testbeds.wrong import GITHUB
 
 AT = {"owner": "octocat", "repo": "Hello-World"}
 SHA = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
@@ -62,17 +63,6 @@ CALLS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "list_workflow_runs": [AT, {**AT, "branch": "main", "status": "completed"}],
 }
 """Every tool, with the fewest and with the most arguments."""
-
-WRONG: Sequence[tuple[str, str, Any]] = (
-    ("GET", "/repos/o/r/isues", None),
-    ("GET", "/repos/o/r/issues?state=ajar", None),
-    ("GET", "/repos/o/r/issues?size=20", None),
-    ("POST", "/repos/o/r/issues", {"body": "no title"}),
-    ("POST", "/repos/o/r/issues", {"title": "t", "colour": "red"}),
-    ("PUT", "/repos/o/r/pulls/1/merge", {"merge_method": "guess"}),
-    ("POST", "/repos/o/r/pulls", {"title": "t"}),
-)
-"""Requests that must be found wrong, else a clean row would mean nothing."""
 
 
 async def check(report: Report, folder: Path) -> None:
@@ -128,13 +118,13 @@ class Judge:
         good = {"authorization": "Bearer x", "user-agent": "clew/0", "x-github-api-version": "2022-11-28"}
         by = Counter[str]()
         async with httpx.AsyncClient(base_url=self.recorder.url, headers=good) as client:
-            for method, path, body in WRONG:
+            for method, path, body in GITHUB:
                 await client.request(method, path, json=body, headers={"accept": "application/vnd.github+json"})
                 faults = self.faults(self.recorder.seen.pop())
                 expect(faults, f"nobody noticed {method} {path} {body}")
                 by["Prism"] += any(each.startswith("Prism") for each in faults)
                 by["the description"] += any(not each.startswith("Prism") for each in faults)
-        return f"{len(WRONG)} of {len(WRONG)}: " + ", ".join(f"{who} noticed {count}" for who, count in by.items())
+        return f"{len(GITHUB)} of {len(GITHUB)}: " + ", ".join(f"{who} noticed {count}" for who, count in by.items())
 
     async def clean(self) -> str:
         """The operations that were called; raises when a request was wrong or none was sent."""

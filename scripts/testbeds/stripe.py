@@ -24,6 +24,7 @@ from testbeds.report import Report, expect, same
 from testbeds.stripe_forms import FORM, StripeDescription
 from testbeds.stripe_parameters import library_version, unknown
 from testbeds.subject import set_up
+from testbeds.wrong import STRIPE
 
 SERVER = """
 import { readFileSync } from 'node:fs'
@@ -80,21 +81,6 @@ CALLS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 }  # fmt: skip
 """Every tool, with the fewest and with the most arguments."""
 
-WRONG: Sequence[tuple[str, str, str]] = (
-    ("GET", "/v1/charge", ""),
-    ("GET", "/v1/charges?size=20", ""),
-    ("GET", "/v1/charges?limit=ten", ""),
-    ("GET", "/v1/customers/search?limit=20", ""),
-    ("POST", "/v1/refunds", "payment_intent=pi_1&amount=1.5"),
-    ("POST", "/v1/refunds", "payment_intent=pi_1&reason=guess"),
-    ("POST", "/v1/payment_intents", "amount=1000"),
-    ("POST", "/v1/payment_intents", "amount=1000&currency=usd&automatic_payment_methods[enable]=true"),
-    ("POST", "/v1/payment_links", "line_items[0][quantity]=x"),
-    ("POST", "/v1/customers/cus_1", "name[first]=Ada"),
-    ("POST", "/v1/invoices/in_1/void", "reason=none"),
-)
-"""Requests that must be found wrong, else a clean row would mean nothing."""
-
 
 class Judge:
     """Looks at what the recorder has seen since it looked last."""
@@ -107,7 +93,7 @@ class Judge:
     def faults(self, seen: Exchange) -> list[str]:
         """What is wrong with one request, by the description and by Stripe's guides."""
         body = seen.body.decode()
-        found = self.description.faults(seen.method, seen.path, seen.query, body)
+        found = self.description.faults(seen.method, seen.path, seen.query, seen.body)
         route = self.description.route(seen.method, seen.path)
         if route is not None and not found:
             found += unknown(seen.method, route, body or seen.query)
@@ -125,11 +111,11 @@ class Judge:
         """Send wrong requests and expect that each is noticed."""
         good = {"authorization": "Bearer x", "stripe-version": self.version, "idempotency-key": "0" * 36}
         async with httpx.AsyncClient(base_url=self.recorder.url, headers=good) as client:
-            for method, path, body in WRONG:
+            for method, path, body in STRIPE:
                 kind = {"content-type": FORM} if body else {}
                 await client.request(method, path, content=body.encode(), headers=kind)
                 expect(self.faults(self.recorder.seen.pop()), f"nobody noticed {method} {path} {body}")
-        return f"{len(WRONG)} of {len(WRONG)}"
+        return f"{len(STRIPE)} of {len(STRIPE)}"
 
     async def clean(self) -> str:
         """The operations that were called; raises when a request was wrong or none was sent."""
@@ -152,7 +138,7 @@ async def check(report: Report, folder: Path) -> None:
     command = [str(NODE_PROGRAM), str(server), str(MODULES), str(STRIPE_DESCRIPTION), str(port)]
     async with serving(command, environment=plain_environment(folder), ready=re.compile("is listening"), seconds=120):
         with recording(f"http://127.0.0.1:{port}", _unchanged, _mend) as recorder:
-            judge = Judge(recorder, StripeDescription(STRIPE_DESCRIPTION))
+            judge = Judge(recorder, StripeDescription.read(STRIPE_DESCRIPTION))
             await report.check("stripe", "http", "wrong requests are found wrong", judge.control)
             subject = await set_up(folder / "clew", {"stripe": recorder.url}, {"stripe": "bed-token"})
             await report.check("stripe", "http", "clew auth set", judge.clean)

@@ -41,18 +41,24 @@ NEWER = {
 class StripeDescription:
     """The description, asked about one request at a time."""
 
-    def __init__(self, path: Path) -> None:
-        self._document: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
         routes: Sequence[str] = sorted(self._document["paths"], key=lambda route: route.count("{"))
         self._routes = [(re.compile(re.sub(r"\{[^}]+\}", "[^/]+", route)), route) for route in routes]
+
+    @classmethod
+    def read(cls, path: Path) -> "StripeDescription":
+        return cls(json.loads(path.read_text(encoding="utf-8")))
 
     def route(self, method: str, path: str) -> str | None:
         """The path template that a request belongs to; a literal path goes before one with values."""
         fitting = (route for pattern, route in self._routes if pattern.fullmatch(path))
         return next((route for route in fitting if method.lower() in self._document["paths"][route]), None)
 
-    def faults(self, method: str, path: str, query: str, body: str) -> list[str]:
-        """What of a request the description does not know or does not allow."""
+    def faults(
+        self, method: str, path: str, query: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """What of a request the description does not know or does not allow; of `headers` only what a body is."""
         route = self.route(method, path)
         if route is None:
             return [f"there is no {method} {path}"]
@@ -65,7 +71,9 @@ class StripeDescription:
             "required": [each["name"] for each in parameters if each.get("required")],
         }
         body_schema = _newer(declared, NEWER.get((method, route), {}))
-        return _faults("query", known, query) + _faults("form", body_schema, body)
+        kind = (headers or {}).get("content-type", FORM)
+        other = [f"a body of {kind}"] if body and kind != FORM else []
+        return other + _faults("query", known, query) + _faults("form", body_schema, body.decode())
 
 
 def _faults(where: str, schema: Mapping[str, Any], text: str) -> list[str]:

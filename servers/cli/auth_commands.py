@@ -4,7 +4,7 @@ from clew.servers.cli.grammar import Commands, Help, Parser, account, add, name,
 
 KINDS = (
     "bearer", "api_key", "basic", "oauth1", "aws", "client_credentials", "jwt_bearer", "session", "token_exchange",
-    "aws_web_identity",
+    "aws_web_identity", "wsse",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ _KINDS = {
     "api_key": "key",
     "basic": "password",
     "oauth1": "OAuth 1 keys",
+    "wsse": "WS-Security",
     "aws": "AWS keys",
     "client_credentials": "client",
     "jwt_bearer": "service account",

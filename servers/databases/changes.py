@@ -6,6 +6,7 @@ triggers included. The call runs it once and commits; the journal keeps it from 
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -17,12 +18,13 @@ from clew.core.errors import ConfigurationError, InvalidInputError, NotFoundErro
 from clew.core.once import Look, NaturalKey
 from clew.core.outcomes import Verdict
 from clew.core.response import Response
+from clew.servers.databases.binding import Value, execute, parts
 from clew.servers.databases.declared import DeclaredQuery, DeclaredStatement
 from clew.servers.databases.dialects import Dialect
 from clew.servers.databases.guard import check_write
 from clew.servers.databases.profile import WriteStatement
-from clew.servers.databases.rows import PAGE_CHARACTERS, Read, Rows, Value, cells, read_rows, statement
-from clew.servers.databases.session import Session
+from clew.servers.databases.rows import PAGE_CHARACTERS, Read, Rows, cells, read_rows
+from clew.servers.databases.session import ASKED, Session
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -75,7 +77,7 @@ class DeclaredWrite(DeclaredStatement):
     def _apply(self, connection: "Connection", values: Mapping[str, Value]) -> Changed:
         """Run the statement. Raises `InvalidInputError` when it hits too many rows, `NotFoundError` when none."""
         self.dialect.check_write(connection, self.changing.tables)
-        result = connection.execute(statement(self.stated.sql, values))
+        result = execute(connection, parts(self.stated.sql, self.dialect.profile.product, values), values)
         rows = list(result.fetchmany(self.most + 1)) if result.returns_rows else None
         count = result.rowcount if result.rowcount >= 0 or rows is None else len(rows)
         returned = None if rows is None else _rows(list(result.keys()), rows)
@@ -134,16 +136,26 @@ class Shown(DeclaredStatement):
 
 
 def judged(response: Response) -> Verdict | None:
-    """What a refusal means: a key that is taken says that another row is there, not that this write was done."""
+    """What a refusal means. A key that is taken says that another row is there, not that this write was done; a name
+    that is missing says that the database has changed only where the statement is not the agent's own."""
     verdict = facts.classify(response)
-    if verdict is None or verdict.code != "already_done" or response.status != REFUSED:
-        return verdict
-    return Verdict(
-        "conflict",
-        "a row with this key is there already; nothing was changed.",
-        next_step="Read that row. If it is not what you want, change it, or use another key.",
-        outcome=Outcome.NOT_APPLIED,
-    )
+    if verdict is not None and verdict.code == "transient" and response.status in (REFUSED, AGAIN):
+        return replace(verdict, outcome=Outcome.NOT_APPLIED)  # before the commit
+    if verdict is not None and verdict.code == "already_done" and response.status == REFUSED:
+        return Verdict(
+            "conflict",
+            "a row with this key is there already; nothing was changed.",
+            next_step="Read that row. If it is not what you want, change it, or use another key.",
+            outcome=Outcome.NOT_APPLIED,
+        )
+    if verdict is not None and verdict.code == "contract_changed" and response.status == ASKED:
+        return Verdict(
+            "invalid_input",
+            "the database has no column or function of this name, or not for values of this type.",
+            next_step="Call describe_table and use its names and types.",
+            outcome=Outcome.NOT_APPLIED,
+        )
+    return verdict
 
 
 def add_writes(made: Connector, dialect: Dialect) -> None:

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from clew.core.api import Api
 from clew.core.errors import ConfigurationError, InvalidInputError
-from clew.servers.databases.guard import check_quoted, check_read
+from clew.servers.databases.binding import Value, check_values
+from clew.servers.databases.guard import check_read
 from clew.servers.databases.profile import Parameter, Statement
-from clew.servers.databases.rows import Rows, Value, check_values
+from clew.servers.databases.rows import Rows
 
 Run = Callable[[Api, str, dict[str, Value], str | None], Awaitable[Rows]]
 
@@ -36,8 +37,7 @@ class DeclaredStatement:
 
     def __init__(self, name: str, stated: Statement, product: str) -> None:
         """Raises `InvalidInputError` when the statement and its parameters do not fit."""
-        check_values(stated.sql, dict.fromkeys(stated.parameters))
-        check_quoted(stated.sql, product, stated.parameters)
+        check_values(stated.sql, product, stated.parameters)
         if _RESERVED & set(stated.parameters) or not all(each.isidentifier() for each in stated.parameters):
             raise InvalidInputError(f"a parameter's name is letters, digits and _, and not {', '.join(_RESERVED)}.")
         self.__name__ = name

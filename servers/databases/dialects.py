@@ -36,6 +36,7 @@ class Dialect:
     driver = ""
     extra = "sql"
     wraps = True
+    quote = '"'
     transactional = True
     """Is a change taken back by a rollback, DDL aside?"""
 
@@ -77,6 +78,10 @@ class Dialect:
     def cancel(self, raw: Any, login: Login) -> None:
         """End what the server does for the connection `raw` of the driver. Called from another thread."""
         raw.cancel()
+
+    def quoted(self, name: str) -> str:
+        """A name as a statement has it. SQLAlchemy's own quoting doubles each % for the driver, as `execute` does."""
+        return f"{self.quote}{name.replace(self.quote, self.quote * 2)}{self.quote}"
 
     def capped(self, column: str, kind: Any) -> str:
         """The expression for a column, cut by the server where it can be long. `column` is quoted."""
@@ -179,6 +184,7 @@ class MariaDB(Dialect):
     """PyMySQL, for MySQL too. It asks the server for one statement at a time and sends no local files."""
 
     driver = "mysql+pymysql"
+    quote = "`"
     _FIXED = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 246})
     _MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,ONLY_FULL_GROUP_BY"
 

@@ -6,7 +6,7 @@ understand is refused: a text that is read in two ways is how such checks are pa
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ _FUNCTIONS = re.compile(
     re.IGNORECASE,
 )
 """Functions that do more than compute, whatever transaction they run in."""
+_MARKS = frozenset("'\"`[$")
 _PACKAGES = re.compile(r"(?:utl|dbms|ctxsys|owa)(?:_\w+)?", re.IGNORECASE)
 
 
@@ -46,7 +47,7 @@ def check_read(sql: str, product: str) -> bool:
 
     tree = _parsed(sql, product)
     if not isinstance(tree, exp.Select | exp.SetOperation | exp.Values):
-        raise _refused("only a SELECT is taken")
+        raise refused("only a SELECT is taken")
     _check_nodes(tree, _forbidden(exp))
     return tree.args.get("order") is not None
 
@@ -76,11 +77,11 @@ def check_write(sql: str, product: str) -> Changing:
 
     tree = _parsed(sql, product)
     if not isinstance(tree, exp.Insert | exp.Update | exp.Delete | exp.Merge):
-        raise _refused("only INSERT, UPDATE, DELETE and MERGE can be declared")
+        raise refused("only INSERT, UPDATE, DELETE and MERGE can be declared")
     _check_nodes(tree, (exp.Command, exp.Into, exp.Create, exp.Drop, exp.Set, exp.Directory))
     whole = isinstance(tree, exp.Update | exp.Delete) and tree.args.get("where") is None
     if whole:
-        raise _refused("an UPDATE or DELETE needs a WHERE")
+        raise refused("an UPDATE or DELETE needs a WHERE")
     tables = dict.fromkeys(each.name for each in tree.find_all(exp.Table))
     ends = any(tree.find_all(exp.Delete)) or isinstance(tree, exp.Merge) or tree.args.get("alternative") is not None
     return Changing(tuple(tables), ends, isinstance(tree, exp.Insert), _hits(tree, product))
@@ -101,19 +102,19 @@ def _hits(tree: Any, product: str) -> str:
     return str(select.sql(dialect=_PARSED_AS.get(product, product)))
 
 
-def check_quoted(sql: str, product: str, names: Collection[str]) -> None:
-    """Raise `InvalidInputError` for a parameter inside quotes: a driver that writes values into the text would end the
-    quotes there."""
+def quoted(sql: str, product: str) -> Iterator[tuple[int, int]]:
+    """Where quotes are, of texts and of names: begin and end."""
     import sqlglot
+    from sqlglot.errors import SqlglotError
 
-    if not names:
-        return
-    own = re.compile(rf":(?:{'|'.join(map(re.escape, names))})\b")
-    dialect = sqlglot.Dialect.get_or_raise(_PARSED_AS.get(product, product))
-    for token in dialect.tokenize(sql):
-        text = sql[token.start : token.end + 1]
-        if len(text) > 1 and text[:1] != ":" and own.search(text):
-            raise _refused("a parameter stands inside quotes, where it would be text")
+    plain = sqlglot.Dialect.get_or_raise(_PARSED_AS.get(product, product))
+    try:
+        tokens = plain.tokenize(sql)
+    except SqlglotError:
+        raise refused("it could not be read") from None
+    for token in tokens:
+        if token.end > token.start and not _MARKS.isdisjoint(sql[token.start : token.end + 1]):
+            yield token.start, token.end + 1
 
 
 def _forbidden(exp: Any) -> tuple[type[Any], ...]:
@@ -130,24 +131,24 @@ def _parsed(sql: str, product: str) -> Any:
     from sqlglot.errors import ErrorLevel, SqlglotError
 
     if len(sql) > LONGEST or "\0" in sql:
-        raise _refused(f"it is longer than {LONGEST} characters, or no text")
+        raise refused(f"it is longer than {LONGEST} characters, or no text")
     if "/*" in sql or "*/" in sql:
-        raise _refused("comments are not taken, for some databases run what stands in them")
+        raise refused("comments are not taken, for some databases run what stands in them")
     if re.search(r"\bU&[\"']", sql, re.IGNORECASE):
-        raise _refused("names and texts written with U& are not taken")
+        raise refused("names and texts written with U& are not taken")
     dialect = sqlglot.Dialect.get_or_raise(_PARSED_AS.get(product, product))
     try:
         tokens = dialect.tokenize(sql)
         if any(each.comments for each in tokens):
-            raise _refused("comments are not taken")
+            raise refused("comments are not taken")
         if any(each.token_type is sqlglot.TokenType.SEMICOLON for each in tokens):
-            raise _refused("one statement only, without a semicolon")
+            raise refused("one statement only, without a semicolon")
         trees = dialect.parser(error_level=ErrorLevel.RAISE).parse(tokens, sql)
     except (SqlglotError, RecursionError, ValueError) as error:
         why = quote(str(error).partition("\n")[0], 120) if isinstance(error, SqlglotError) else "it nests too deeply"
-        raise _refused(f"it could not be read ({why})") from None
+        raise refused(f"it could not be read ({why})") from None
     if len(trees) != 1 or trees[0] is None:
-        raise _refused("exactly one statement is taken")
+        raise refused("exactly one statement is taken")
     return trees[0]
 
 
@@ -156,11 +157,13 @@ def _check_nodes(tree: Any, forbidden: tuple[type[Any], ...]) -> None:
 
     for node in tree.walk():
         if isinstance(node, forbidden):
-            raise _refused(f"{node.key.upper()} is not taken here")
+            raise refused(f"{node.key.upper()} is not taken here")
+        if isinstance(node, exp.Placeholder) and not node.args.get("this"):
+            raise refused("a value is written as :name")
         if isinstance(node, exp.Func):
             _check_function(_names(node))
         if isinstance(node, exp.Dot) and any(_PACKAGES.fullmatch(part.name) for part in node.parts):
-            raise _refused("packages of the database are not taken")
+            raise refused("packages of the database are not taken")
 
 
 def _names(function: Any) -> Iterable[str]:
@@ -174,12 +177,13 @@ def _names(function: Any) -> Iterable[str]:
 def _check_function(names: Iterable[str]) -> None:
     for name in names:
         if not _NAME.fullmatch(name):
-            raise _refused("a function's name holds letters, digits and _ only")
+            raise refused("a function's name holds letters, digits and _ only")
         if _FUNCTIONS.fullmatch(name):
-            raise _refused(f"the function {quote(name, 60)} is not taken: it can do more than compute")
+            raise refused(f"the function {quote(name, 60)} is not taken: it can do more than compute")
 
 
-def _refused(why: str) -> InvalidInputError:
+def refused(why: str) -> InvalidInputError:
+    """The refusal of a statement."""
     return InvalidInputError(
         f"this statement is not sent: {why}.",
         next_step="Write one SELECT without comments, with values as :name in sql and in params.",

@@ -14,10 +14,11 @@ from pydantic import BaseModel, Field
 
 from clew.core.errors import InvalidInputError
 from clew.core.pages import Place
+from clew.servers.databases.binding import Named, Value, execute, parts
 from clew.servers.databases.dialects import CELL, Dialect
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, CursorResult, TextClause
+    from sqlalchemy import Connection, CursorResult
 
 MOST_COLUMNS = 100
 PAGE_CHARACTERS = 7_000
@@ -27,8 +28,6 @@ _ARRIVING = 20_000_000
 """Bytes of rows that may come at once."""
 _EXACT = 2**53
 """Numbers above lose digits in JavaScript hosts."""
-
-Value = str | int | float | bool | None
 
 
 class Rows(BaseModel):
@@ -71,36 +70,6 @@ def _digest(sql: str, values: Mapping[str, Value]) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def statement(sql: str, values: Mapping[str, Value]) -> "TextClause":
-    """The statement with its values bound, never written into it. What only looks like a parameter stays text."""
-    from sqlalchemy import bindparam, text
-    from sqlalchemy.types import NullType
-
-    used = set[str]()
-
-    def escape(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in values:
-            return f"\\:{name}"
-        used.add(name)
-        return match[0]
-
-    escaped = re.sub(r"(?<![:\w\\]):(\w+)(?!:)", escape, sql)
-    bound = [bindparam(name, value, type_=NullType()) for name, value in values.items() if name in used]
-    return text(escaped).bindparams(*bound)
-
-
-def check_values(sql: str, values: Mapping[str, Value]) -> None:
-    """Raise `InvalidInputError` unless the names in the statement and those of the values are the same."""
-    named = set(re.findall(r"(?<![:\w\\]):([A-Za-z_]\w*)(?!:)", re.sub(r"'(?:[^']|'')*'", "''", sql)))
-    missing, unknown = sorted(named - set(values)), sorted(set(values) - named)
-    if missing or unknown:
-        which = f"has no value for :{missing[0]}" if missing else f"has no :{unknown[0][:60]}"
-        raise InvalidInputError(f"sql {which}.", next_step="Give params one value for each :name in sql.")
-    if any(name.startswith("clew_") for name in values):
-        raise InvalidInputError("names of parameters must not begin with clew_.")
-
-
 def read_rows(connection: "Connection", dialect: Dialect, read: Read) -> Rows:
     """Run it. Everything in `read` has been checked."""
     result, most = _sent(connection, dialect, read)
@@ -129,27 +98,26 @@ def read_rows(connection: "Connection", dialect: Dialect, read: Read) -> Rows:
 
 def _sent(connection: "Connection", dialect: Dialect, read: Read) -> "tuple[CursorResult[Any], int]":
     """The rows, and how many of them are for this page: fewer where they are wide, for they come whole."""
+    inner = parts(read.sql, dialect.profile.product, read.values)
     if not dialect.wraps:
-        options = {"stream_results": True, "yield_per": _STEP}
-        result = connection.execute(statement(read.sql, read.values), execution_options=options)
+        result = execute(connection, inner, read.values, stream_results=True, yield_per=_STEP)
         _check_columns(list(result.keys()))
         return result, read.count
     values = {**read.values, "clew_count": read.count + 1, "clew_skip": read.skip}
-    limit = "LIMIT :clew_count OFFSET :clew_skip"
-    inner = f"(\n{read.sql}\n{'' if read.limited else limit}\n) AS clew_q"
-    probe = connection.execute(statement(f"SELECT * FROM {inner} LIMIT 0", values))  # noqa: S608
+    limit = (" LIMIT ", Named("clew_count"), " OFFSET ", Named("clew_skip"))
+    wrapped = ("(\n", *inner, "\n", *(() if read.limited else limit), "\n) AS clew_q")
+    probe = execute(connection, ("SELECT * FROM ", *wrapped, " LIMIT 0"), values)
     names = list(probe.keys())
     kinds = [each[1] for each in probe.cursor.description] if probe.cursor is not None else []
     probe.close()
     _check_columns(names)
     most = min(read.count, _ARRIVING // (CELL * 4 * len(names)))
-    quote = connection.dialect.identifier_preparer.quote_identifier
     shown: list[str] = []
     for name, kind in zip(names, kinds, strict=True):
-        column = re.sub(r":(?=\w)", r"\:", quote(name))
+        column = dialect.quoted(name)
         shown.append(f"{dialect.capped(column, kind)} AS {column}")
-    outer = f"SELECT {', '.join(shown)} FROM {inner} {limit if read.limited else ''}"  # noqa: S608 - it was checked
-    return connection.execute(statement(outer, {**values, "clew_count": most + 1})), most
+    outer = ("SELECT ", ", ".join(shown), " FROM ", *wrapped, *(limit if read.limited else ()))
+    return execute(connection, outer, {**values, "clew_count": most + 1}), most
 
 
 def _check_columns(names: Sequence[str]) -> None:

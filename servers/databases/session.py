@@ -24,6 +24,7 @@ from clew.servers.databases.dialects import Dialect, Login, need_driver
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+ASKED = 422
 _TRIES = 200
 _ENDED = {"57014", 1969, 3024, 1317, "interrupted"}
 """How databases say that they have ended a statement: PostgreSQL, MariaDB, MySQL (twice), SQLite."""
@@ -36,7 +37,8 @@ class Session:
     """The `Carrier` that runs `work` in one transaction; `result` holds what it returned.
 
     With `writes` the transaction may change things, and with `keep` the change is committed. `refusal` is the status of
-    an answer that says no before the commit: such a change was rolled back, whatever the words are.
+    an answer that says no before the commit: such a change was rolled back, whatever the words are. `ASKED` is that of
+    a statement which the agent wrote.
     """
 
     dialect: Dialect
@@ -46,6 +48,7 @@ class Session:
     refusal: int = 500
     result: Any = field(default=None, init=False)
     _raw: Any = field(default=None, init=False)
+    _reached: bool = field(default=False, init=False)
     _sent: bool = field(default=False, init=False)
     _over: bool = field(default=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -76,12 +79,14 @@ class Session:
             raise need_driver(failed, self.dialect) from failed
         if isinstance(failed, CallError):
             raise failed
-        facts = facts_of(failed)
+        facts = {**facts_of(failed), "database": self.dialect.profile.product}
         if _ENDED & {facts["sqlstate"], facts["errno"], facts["message"]}:
             raise too_heavy(seconds) from failed
         if facts.pop("lost"):
             reason = "the connection broke"
             raise lost(reason, left=self._sent or safe, safe=safe, provider=provider) from ConnectionError()
+        if not self._reached:
+            facts["reached"] = False
         return _response(500 if self._sent else self.refusal, facts)
 
     def _run(self, login: Login, seconds: float) -> Exception | None:
@@ -90,7 +95,7 @@ class Session:
             engine = self.dialect.engine(login)
             with engine.connect() as connection:
                 with self._lock:
-                    self._raw = connection.connection.driver_connection
+                    self._raw, self._reached = connection.connection.driver_connection, True
                 self._step()
                 self._transact(connection, seconds)
         except Exception as error:
@@ -174,7 +179,7 @@ def facts_of(error: Exception) -> dict[str, Any]:
         "lost": bool(getattr(error, "connection_invalidated", False)),
     }
     named = getattr(original, "sqlite_errorname", None)
-    return {**facts, "name": named} if named else facts
+    return {**facts, "name": named} if named else {**facts, "kind": type(original).__name__}
 
 
 def _response(status: int, data: dict[str, Any]) -> Response:

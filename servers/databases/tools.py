@@ -16,13 +16,14 @@ from clew.core.connector import Connector
 from clew.core.errors import InvalidInputError
 from clew.core.limits import Limit
 from clew.core.registry import discover
+from clew.servers.databases.binding import Value, check_values
 from clew.servers.databases.changes import add_writes, judged
 from clew.servers.databases.declared import DeclaredQuery
 from clew.servers.databases.dialects import Dialect, dialect_of
-from clew.servers.databases.guard import LONGEST, check_quoted, check_read, has_limit
+from clew.servers.databases.guard import LONGEST, check_read, has_limit
 from clew.servers.databases.profile import Profile, read_profile
-from clew.servers.databases.rows import Read, Rows, Value, check_values, place_of, read_rows
-from clew.servers.databases.session import Session
+from clew.servers.databases.rows import Read, Rows, place_of, read_rows
+from clew.servers.databases.session import ASKED, Session
 from clew.servers.databases.tables import Table, TableLine, describe_table, list_tables
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def connector_of(profile: Profile) -> Connector:
     return made
 
 
-async def reading(api: Api, dialect: Dialect, route: str, work: "Callable[[Connection], T]") -> T:
+async def reading(api: Api, dialect: Dialect, route: str, work: "Callable[[Connection], T]", refusal: int = 500) -> T:
     """Run `work` in a transaction that the database keeps from writing."""
-    session = Session(dialect, work)
+    session = Session(dialect, work, refusal=refusal)
     await api.carry("SQL", route, session, safe=True)
     result: T = session.result
     return result
@@ -96,15 +97,14 @@ def _add_reads(made: Connector, dialect: Dialect) -> None:
 
     async def query(api: Api, sql: Sql, params: Params = None, cursor: Cursor = None) -> Rows:
         """Run one SELECT."""
-        return await run(api, sql, params or {}, cursor)
+        return await run(api, sql, params or {}, cursor, ASKED)
 
-    async def run(api: Api, sql: str, values: dict[str, Value], cursor: str | None) -> Rows:
+    async def run(api: Api, sql: str, values: dict[str, Value], cursor: str | None, refusal: int = 500) -> Rows:
         ordered = check_read(sql, profile.product)
-        check_values(sql, values)
-        check_quoted(sql, profile.product, values)
+        check_values(sql, profile.product, values)
         skip = place_of(cursor, sql, values)
         wanted = Read(sql, values, profile.rows, skip, has_limit(sql, profile.product), ordered)
-        return await reading(api, dialect, "query", lambda each: read_rows(each, dialect, wanted))
+        return await reading(api, dialect, "query", lambda each: read_rows(each, dialect, wanted), refusal)
 
     async def identity(api: Api) -> str:
         """The role, once the server has let it in."""

@@ -16,14 +16,17 @@ from clew.servers.descriptions.sources import check_address
 _HEADER = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-def of_option(text: str) -> tuple[Scheme, ...]:
-    """What the operator says: `bearer`, `basic`, `api_key:HEADER`, `none`. Raises `ConfigurationError`."""
+def of_option(text: str, more: str = "") -> tuple[Scheme, ...]:
+    """What the operator says: `bearer`, `basic`, `api_key:HEADER`, `none`. Raises `ConfigurationError`, which names
+    what is taken there in addition (`more`)."""
     kind, _, name = text.partition(":")
     if kind == "api_key" and name and not set(name.lower()) - set(_HEADER):
         return (ApiKey(header=name),)
     plain: Mapping[str, tuple[Scheme, ...]] = {"bearer": (Bearer(),), "basic": (Basic(),), "none": ()}
     if text not in plain:
-        raise ConfigurationError(f"auth={text[:40]!r}: say bearer, basic, api_key:HEADER or none.")
+        raise ConfigurationError(
+            f"auth={text[:40]!r}: say {more and more + ', '}bearer, basic, api_key:HEADER or none."
+        )
     return plain[text]
 
 

@@ -5,15 +5,17 @@ origin) and hands out what our own bounded parser has read first: no document ty
 answer either: those are read by `envelopes`, along the types that stand in the WSDL.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
+from clew.auth.wsse import UsernameToken
 from clew.connectors import soap as facts
 from clew.core.connector import Effect
+from clew.core.credentials import Scheme
 from clew.core.errors import ConfigurationError, InvalidInputError, quote
 from clew.core.markup import Element, MarkupError, parse
 from clew.servers.descriptions import names, security
@@ -26,7 +28,9 @@ OPTIONS = ("name", "auth", "base_url", "port", "reads")
 _DOCUMENTS, _OPERATIONS = 60, 2000
 _SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 _TOKENS = frozenset({"UsernameToken", "X509Token", "SamlToken", "KerberosToken", "IssuedToken"})
-"""What a policy of WS-SecurityPolicy wants in a message's header (memory)."""
+_KINDS = frozenset({"HashPassword", "NoPassword", "IncludeTimestamp"})
+"""What a policy of WS-SecurityPolicy wants in a message's header, and how (memory)."""
+_POLICIES = "securitypolicy"
 _FAULTS = (ValueError, TypeError, LookupError, AttributeError)
 """What zeep raises besides its own, for documents and values that it did not expect."""
 _READING = frozenset({"get", "list", "search", "find", "read", "query", "fetch", "retrieve", "describe", "count"})
@@ -35,11 +39,7 @@ _READING = frozenset({"get", "list", "search", "find", "read", "query", "fetch",
 def described_wsdl(source: Source) -> Described:
     """What a WSDL offers. Raises `ConfigurationError`."""
     wsdl = _Wsdl(source)
-    if wsdl.loader.tokens and "auth" not in source.options:
-        raise ConfigurationError(
-            f"{quote(source.place, 200)} asks for WS-Security ({', '.join(sorted(wsdl.loader.tokens))}), which is not "
-            "supported. If it takes another login as well, say which: #auth=basic, bearer, api_key:HEADER or none."
-        )
+    schemes = _schemes(source, wsdl.loader.tokens)
     port = wsdl.port(source.options.get("port", ""))
     address = _address(port, source)
     parts = urlsplit(address)
@@ -48,11 +48,37 @@ def described_wsdl(source: Source) -> Described:
         name=source.options.get("name") or names.snake(str(wsdl.service), empty="soap"),
         title=names.sentence(str(wsdl.service), 80),
         base_url=f"{parts.scheme}://{parts.netloc}",
-        schemes=security.of_option(source.options.get("auth", "none")),
+        schemes=schemes,
         errors=facts.ERRORS,
         offers=offers,
         left_out=left_out,
     )
+
+
+def _schemes(source: Source, wanted: Collection[str]) -> tuple[Scheme, ...]:
+    """How to log in: as the operator says, else as the policy in the WSDL wants it."""
+    said = source.options.get("auth", "")
+    kind, _, how = said.partition(":")
+    if kind == "wsse" and how in ("", "text", "digest"):
+        return (_token(digest=how == "digest" or (not how and "HashPassword" in wanted), wanted=wanted),)
+    if said:
+        return security.of_option(said, "wsse, wsse:digest")
+    tokens = _TOKENS.intersection(wanted)
+    if not tokens:
+        return ()
+    if not tokens - {"UsernameToken"} and "NoPassword" not in wanted:
+        return (_token(digest="HashPassword" in wanted, wanted=wanted),)
+    raise ConfigurationError(
+        f"{quote(source.place, 200)} asks for WS-Security ({', '.join(sorted(tokens))}), of which only a UsernameToken "
+        "with a password is supported. If it takes such a login as well, say which: #auth=wsse, wsse:digest, basic, "
+        "bearer, api_key:HEADER or none."
+    )
+
+
+def _token(*, digest: bool, wanted: Collection[str]) -> UsernameToken:
+    sent = "a hash of the password" if digest else "the password"
+    said = f"user name and password of the service, by WS-Security: each message holds {sent}"
+    return UsernameToken(digest, "IncludeTimestamp" in wanted, help=said)
 
 
 def _address(port: Any, source: Source) -> str:
@@ -113,7 +139,7 @@ class _Loader:
         for element in root.walk():
             if element.name == "schema":
                 space = element.attributes.get("targetNamespace", "")
-            if element.name in _TOKENS:
+            if element.name in _TOKENS or (element.name in _KINDS and _POLICIES in element.space):
                 self.tokens.add(element.name)
             if element.name == "operation":
                 said = element.child("documentation")

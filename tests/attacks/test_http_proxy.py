@@ -1,47 +1,31 @@
-"""Request smuggling through a real proxy: nginx in front of the server that strangers reach.
-
-Needs nginx: `CLEW_TEST_NGINX` names the program, else it is looked for where systems put it.
-"""
+"""Request smuggling through a real proxy: nginx in front of the server that strangers reach."""
 
 import asyncio
 import contextlib
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.attacks.http_site import free_port
 from tests.attacks.http_world import ALL, HELLO, PUBLIC, World, world
 from tests.attacks.issuer import serving
+from tests.attacks.nginx import marks, nginx
 
 from clew.servers.http import create_app
 from clew.servers.vouching import vouching
 
-NGINX = os.environ.get("CLEW_TEST_NGINX") or shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.testbed,
-    pytest.mark.skipif(not NGINX, reason="no nginx: install Debian's, or set CLEW_TEST_NGINX"),
-]
+pytestmark = marks
 MARK = "/smuggled"
 CONFIG = """
-daemon off; pid {folder}/pid; error_log {folder}/error.log; worker_processes 1;
-events {{ worker_connections 256; }}
-http {{
-  access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; ignore_invalid_headers off; underscores_in_headers on;
-  upstream clew {{ server 127.0.0.1:{to}; keepalive 4; }}
-  server {{
-    listen 127.0.0.1:{port}; server_name mcp.example.com;
-    location / {{
-      proxy_pass http://clew; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
-      proxy_request_buffering off; proxy_buffering off;
-    }}
+ignore_invalid_headers off; underscores_in_headers on;
+upstream clew {{ server 127.0.0.1:{to}; keepalive 4; }}
+server {{
+  listen 127.0.0.1:{port}; server_name mcp.example.com;
+  location / {{
+    proxy_pass http://clew; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
+    proxy_request_buffering off; proxy_buffering off;
   }}
 }}
 """
@@ -62,32 +46,15 @@ class Recorder:
 
 @contextlib.asynccontextmanager
 async def proxied(made: World, folder: Path) -> AsyncGenerator[tuple[int, Recorder]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     async with httpx.AsyncClient(trust_env=False) as http:
         app = Recorder(
             create_app(made.runtime, host="127.0.0.1", port=1, vouching=vouching(made.runtime.settings, http))
         )
         async with serving(app, lifespan="on") as url:
-            file = folder / "nginx.conf"
-            file.write_text(CONFIG.format(folder=folder, to=url.rpartition(":")[2], port=port))
-            assert NGINX
-            process = await asyncio.create_subprocess_exec(
-                NGINX, "-c", str(file), "-p", str(folder), "-e", str(folder / "error.log"), stderr=subprocess.DEVNULL
-            )
-            try:
-                async with asyncio.timeout(20):
-                    while True:
-                        with contextlib.suppress(OSError):
-                            (await asyncio.open_connection("127.0.0.1", port))[1].close()
-                            break
-                        assert process.returncode is None, (folder / "error.log").read_text()
-                        await asyncio.sleep(0.02)
+            said = CONFIG.format(to=url.rpartition(":")[2], port=port)
+            async with nginx(folder, said, port=port):
                 yield port, app
-            finally:
-                process.terminate()
-                await process.wait()
 
 
 def attacks(token: str) -> dict[str, bytes]:

@@ -5,28 +5,16 @@ every row for 30 s with the numbers that are promised, and `python tests/attacks
 """
 
 import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
+from tests.attacks.own_redis import OwnRedis, answers
 from tests.attacks.quota import REDIS, ROWS, Measured, Row, Stage, run
 
 BY_NAME = {row.name: row for row in ROWS}
 STRICT = BY_NAME["strict bucket 50/s"]
 PROMISED = [row for row in ROWS if row.name != "strict sliding 50/s"]
-
-
-def answers(url: str) -> bool:
-    parts = urlsplit(url)
-    try:
-        with socket.create_connection((parts.hostname or "", parts.port or 6379), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -39,49 +27,11 @@ def store(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator["OwnRedis"]:
+def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
     server = OwnRedis(tmp_path)
     server.start()
     yield server
     server.stop()
-
-
-class OwnRedis:
-    """A server of ours that can be stopped."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        command = [
-            "redis-server",
-            "--port",
-            str(self.port),
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            str(self.folder),
-        ]
-        try:
-            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        except FileNotFoundError:
-            if os.environ.get("CLEW_CI"):
-                pytest.fail("no redis-server to start and stop")
-            pytest.skip("no redis-server to start and stop")
-        for _ in range(100):
-            if answers(self.url):
-                return
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
 
 
 def check(row: Row, seen: Measured, *, goodput: float | None = None, strict: bool = True) -> None:

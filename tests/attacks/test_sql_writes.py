@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from tests.attacks.test_sql import ENDLESS, HOSTILE, state
 from tests.core.writes import PaddedSealer
-from tests.servers.databases.worlds import PRODUCTS, Person, World, world_of
+from tests.people import Person
+from tests.servers.databases.worlds import PRODUCTS, World, world_of
 
 from clew.core.database import open_database
 from clew.core.errors import CallError, Code, ConfigurationError, Outcome

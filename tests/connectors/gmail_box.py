@@ -13,30 +13,11 @@ from urllib.parse import parse_qs
 import httpx
 import respx
 
-from clew.core.host import Question, SilentHost
-
 HOST = "https://gmail.googleapis.com"
 ME = f"{HOST}/gmail/v1/users/me"
 OWN = "ada@home.example"
 NOW = "Sun, 22 Nov 2026 12:00:00 GMT"
 NOW_MS = 1795348800000
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self, answer: bool = True) -> None:
-        self.answer = answer
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.answer
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 def encoded(text: str, charset: str = "utf-8") -> str:

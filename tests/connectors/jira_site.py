@@ -5,28 +5,9 @@ from typing import Any
 
 import httpx
 
-from clew.core.host import Question, SilentHost
-
 SITE = "https://api.atlassian.com/ex/jira/11223344-a1b2-4b33-8444-def123456789"
 ISSUE = "/rest/api/3/issue/ABC-1"
 ADA = {"accountId": "5b10ac8d82e05b22cc7d4ef5", "displayName": "Ada Lovelace", "emailAddress": "ada@example.com"}
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self, answer: bool = True) -> None:
-        self.answer = answer
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.answer
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 def doc(*words: str) -> dict[str, Any]:

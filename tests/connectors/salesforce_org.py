@@ -1,40 +1,17 @@
 """An organization at Salesforce, mocked: what it answers, and what was sent to it."""
 
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
-import pytest
 import respx
 
-from clew.core.errors import CallError
-from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal, State
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 BASE = "https://acme.my.salesforce.com/services/data/v66.0"
 LOST = httpx.ReadTimeout("slow")
 ADA, DEAL, ME = "003000000000001AAA", "006000000000001AAA", "005000000000001AAA"
 THEN = "2026-02-01T09:30:00.000+0000"
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 def row(kind: str, known: str, **fields: Any) -> dict[str, Any]:
@@ -75,12 +52,6 @@ def sent(route: respx.Route) -> Any:
 def asked(route: respx.Route) -> dict[str, str]:
     calls: Any = route.calls
     return dict(calls.last.request.url.params)
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
 
 
 async def end_of(journal: Journal) -> State:

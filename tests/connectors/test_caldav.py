@@ -6,28 +6,21 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling
+from tests.people import Person
 
 from clew.connectors.caldav import caldav
 from clew.core.errors import CallError, Code, Outcome
-from clew.core.host import SilentHost
 from clew.core.journal import Journal
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
 ROOT = "https://dav.example"
 HOME = "/cal/work/"
 EVENT = f"{HOME}a.ics"
 LOST = httpx.ReadTimeout("slow")
 WINDOW = {"calendar": HOME, "start": "2030-03-01T00:00:00Z", "end": "2030-03-08T00:00:00Z"}
 NEW = {"calendar": HOME, "title": "Review", "start": "2030-03-04T09:00:00Z", "end": "2030-03-04T10:00:00Z"}
-
-
-class Agreeing(SilentHost):
-    asks = True
-
-    async def confirm(self, question: Any) -> bool:
-        return True
 
 
 def ics(*lines: str, uid: str = "a", summary: str = "Review") -> str:
@@ -76,7 +69,7 @@ def dav() -> Iterator[respx.MockRouter]:
 def tool(call: Calling) -> Any:
     async def run(name: str, /, **arguments: Any) -> dict[str, Any]:
         base = arguments.pop("base_url", ROOT)
-        result: dict[str, Any] = await call(caldav, name, arguments, host=Agreeing(), base_url=base)
+        result: dict[str, Any] = await call(caldav, name, arguments, host=Person(), base_url=base)
         return result
 
     return run

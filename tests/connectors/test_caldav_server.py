@@ -11,10 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.connectors.calling import Calling
+from tests.people import Person
 
 from clew.connectors.caldav import caldav
 from clew.core.errors import CallError, Code, Outcome
-from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal
 
 pytestmark = [
@@ -24,28 +25,16 @@ pytestmark = [
     ),
 ]
 
-Calling = Any  # the fixture of conftest.py
 HOME = "/user/calendars/calendar/"
 SPRING = {"start": "2030-03-01T00:00:00Z", "end": "2030-04-30T00:00:00Z"}
 ADA, BEN = "ada@example.com", "ben@example.com"
-
-
-class Agreeing(SilentHost):
-    asks = True
-
-    def __init__(self) -> None:
-        self.questions: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.questions.append(question)
-        return True
 
 
 class Server:
     """The tools on the calendars of one person, who agrees to everything."""
 
     def __init__(self, connected: Calling, url: str) -> None:
-        self.connected, self.url, self.host = connected, url, Agreeing()
+        self.connected, self.url, self.host = connected, url, Person()
 
     async def __call__(self, name: str, /, **arguments: Any) -> dict[str, Any]:
         found: dict[str, Any] = await self.connected(caldav, name, arguments, host=self.host, base_url=self.url)
@@ -145,8 +134,8 @@ async def test_a_series_is_expanded_across_the_change_of_clocks_and_single_occur
         start="2030-03-12T15:00", end="2030-03-12T16:00", time_zone="Europe/Berlin",
     )  # fmt: skip
     await dav("delete_event", event=made["id"], etag=moved["etag"], occurrence=lines[2]["occurrence"])
-    assert "Weekly" in str(dav.host.questions[-1].preview)
-    assert "'whole_series': False" in str(dav.host.questions[-1].preview)
+    assert "Weekly" in str(dav.host.asked[-1].preview)
+    assert "'whole_series': False" in str(dav.host.asked[-1].preview)
     starts = [line["start"] for line in await dav.listed()]
     assert starts == [
         "2030-03-04T09:00:00+01:00", "2030-03-12T15:00:00+01:00", "2030-03-25T09:00:00+01:00",
@@ -214,20 +203,20 @@ async def test_a_calendar_that_is_not_there_and_an_event_in_no_calendar(dav: Ser
 
 async def test_whoever_may_get_mail_is_named_before_it_goes(dav: Server) -> None:
     quiet = await dav.add("Quiet", attendees=[BEN])
-    assert (quiet["attendees"], "told" in quiet, dav.host.questions) == (1, False, [])
+    assert (quiet["attendees"], "told" in quiet, dav.host.asked) == (1, False, [])
     made = await dav.add("Loud", attendees=[BEN, "cy@example.com"], tell_attendees=True)
     assert made["told"] == "2 attendees, by the server"
-    assert BEN in str(dav.host.questions[0].arguments)
+    assert BEN in str(dav.host.asked[0].arguments)
     read = await dav("get_event", event=made["id"])
     assert (read["organizer"], read["server_mails"]) == (ADA, True)
     held = await dav.refused("update_event", event=made["id"], etag=read["etag"], title="Louder")
     assert (held.code, held.outcome) == (Code.INVALID_INPUT, Outcome.NOT_APPLIED)
     assert "tell_attendees=true" in held.next_step
     await dav("update_event", event=made["id"], etag=read["etag"], title="Louder", tell_attendees=True)
-    assert BEN in str(dav.host.questions[1].preview)
+    assert BEN in str(dav.host.asked[1].preview)
     read = await dav("get_event", event=made["id"])
     await dav("delete_event", event=made["id"], etag=read["etag"])
-    assert "a cancellation goes to 2 attendees" in str(dav.host.questions[2].preview)
+    assert "a cancellation goes to 2 attendees" in str(dav.host.asked[2].preview)
     read = await dav("get_event", event=quiet["id"])
     await dav("update_event", event=quiet["id"], etag=read["etag"], title="Still quiet", remove_attendees=[BEN])
 
@@ -253,7 +242,7 @@ async def test_an_invitation_is_answered_and_changed_by_nobody_but_its_organizer
         assert (other.code, BEN in other.next_step) == (Code.PERMISSION, True)
         said = await dav("reply_to_invitation", event=place, etag=etag, response="accepted")
         assert said["told"] == f"{BEN}, by the server"
-        assert "Party" in str(dav.host.questions[0].preview)
+        assert "Party" in str(dav.host.asked[0].preview)
         kept = (await client.get(place)).text
     assert "PARTSTAT=ACCEPTED" in kept
     assert "X-KEPT;X-A=b:c" in kept

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
+from tests.people import Person
 
 from clew.connectors.github import github
 from clew.core.api import Api
@@ -15,12 +17,10 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome
 from clew.core.exchange import Trail
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 Refusal = Callable[..., Awaitable[CallError]]
 
 DATA = Path(__file__).parent / "data" / "github"
@@ -31,23 +31,6 @@ REPO = "/repos/octocat/Hello-World"
 def recorded(name: str, **changes: Any) -> Any:
     data = json.loads((DATA / f"{name}.json").read_text())
     return {**data, **changes} if changes else data
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self, answer: bool) -> None:
-        self.answer = answer
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.answer
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 def sent(router: respx.MockRouter) -> list[httpx.Request]:
@@ -301,7 +284,7 @@ async def test_a_comment_is_added(tool: Tool, api_github: respx.MockRouter) -> N
 async def test_a_comment_is_deleted_after_a_person_saw_it(tool: Tool, api_github: respx.MockRouter) -> None:
     api_github.get(f"{REPO}/issues/comments/7").respond(json=recorded("comment"))
     api_github.delete(f"{REPO}/issues/comments/7").respond(204)
-    person = Person(True)
+    person = Person(agrees=True)
     assert await tool("delete_comment", comment_id=7, host=person) == {"done": True}
     assert person.asked[0].preview["body"] == "Me too"
     assert sent(api_github)[-1].method == "DELETE"
@@ -309,7 +292,7 @@ async def test_a_comment_is_deleted_after_a_person_saw_it(tool: Tool, api_github
 
 async def test_a_comment_stays_when_the_person_declines(refused: Refusal, api_github: respx.MockRouter) -> None:
     api_github.get(f"{REPO}/issues/comments/7").respond(json=recorded("comment"))
-    assert (await refused("delete_comment", comment_id=7, host=Person(False))).code is Code.DENIED
+    assert (await refused("delete_comment", comment_id=7, host=Person(agrees=False))).code is Code.DENIED
     assert [request.method for request in sent(api_github)] == ["GET"]
 
 

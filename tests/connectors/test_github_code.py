@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Tool
+from tests.people import Person
 
 from clew.core.errors import CallError, Code, Outcome
-from clew.core.host import Question, SilentHost
 
 pytestmark = pytest.mark.anyio
 
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 Refusal = Callable[..., Awaitable[CallError]]
 
 DATA = Path(__file__).parent / "data" / "github"
@@ -26,23 +26,6 @@ HEAD = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
 def recorded(name: str, **changes: Any) -> Any:
     data = json.loads((DATA / f"{name}.json").read_text())
     return {**data, **changes} if changes else data
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self, answer: bool) -> None:
-        self.answer = answer
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.answer
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 def sent(router: respx.MockRouter) -> list[httpx.Request]:
@@ -137,7 +120,7 @@ async def test_what_was_previewed_is_what_is_merged(tool: Tool, api_github: resp
     api_github.put(f"{REPO}/pulls/12/merge").respond(
         json={"sha": "a" * 40, "merged": True, "message": "Pull Request successfully merged"}
     )
-    person = Person(True)
+    person = Person(agrees=True)
     merged = await tool("merge_pull_request", number=12, sha=HEAD, method="squash", host=person)
     assert merged == {"merged": True, "sha": "a" * 40}
     assert person.asked[0].preview["head_sha"] == HEAD
@@ -156,7 +139,7 @@ async def test_a_merge_that_cannot_be_is_refused_before_a_person_is_asked(
     refused: Refusal, api_github: respx.MockRouter, now: dict[str, Any], code: Code
 ) -> None:
     api_github.get(f"{REPO}/pulls/12").respond(json=recorded("pull", **now))
-    person = Person(True)
+    person = Person(agrees=True)
     assert (await refused("merge_pull_request", number=12, sha=HEAD, host=person)).code is code
     assert not person.asked
     assert [request.method for request in sent(api_github)] == ["GET"]
@@ -181,7 +164,7 @@ async def test_a_merge_that_github_refuses_says_what_to_do(
 ) -> None:
     api_github.get(f"{REPO}/pulls/12").respond(json=recorded("pull"))
     api_github.put(f"{REPO}/pulls/12/merge").respond(status, json={"message": message})
-    error = await refused("merge_pull_request", number=12, sha=HEAD, host=Person(True))
+    error = await refused("merge_pull_request", number=12, sha=HEAD, host=Person(agrees=True))
     assert (error.code, error.outcome) == (code, Outcome.NOT_APPLIED)
     assert words in error.next_step
 

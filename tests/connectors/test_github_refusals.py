@@ -7,6 +7,7 @@ import httpx
 import pytest
 import respx
 from pydantic import BaseModel
+from tests.connectors.calling import Calling
 
 from clew import Api, Connector, From
 from clew.connectors.github import github
@@ -14,7 +15,6 @@ from clew.core.errors import CallError, Code, Outcome, Retry
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
 
 HERE = {"owner": "octocat", "repo": "Hello-World"}
 REPO = "/repos/octocat/Hello-World"

@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -11,14 +11,16 @@ import pytest
 import respx
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from tests.connectors.gmail_box import HOST, NOW_MS, OWN, Person, encoded, message
+from tests.connectors.calling import Calling, Tool, failed
+from tests.connectors.gmail_box import HOST, NOW_MS, OWN, encoded, message
+from tests.people import Person
 
 from clew.connectors.gmail import gmail
 from clew.core.api import Api
 from clew.core.connection import Connection
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, Code, ConfigurationError, Outcome
+from clew.core.errors import Code, ConfigurationError, Outcome
 from clew.core.exchange import Trail
 from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
@@ -28,7 +30,6 @@ from clew.core.webhooks import Delivery, Event, Refusal, verify
 
 pytestmark = pytest.mark.anyio
 
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 ME = "/gmail/v1/users/me"
 GONE = {"error": {"code": 404, "message": "Requested entity was not found.", "status": "NOT_FOUND"}}
 
@@ -40,23 +41,8 @@ def api() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def person() -> Person:
-    return Person()
-
-
-@pytest.fixture
-def tool(call: Any, person: Person) -> Tool:
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(gmail, name, arguments, host=person)
-        return found
-
-    return run
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
+def tool(call: Calling, person: Person) -> Tool:
+    return call.tool(gmail, person)
 
 
 def bound(call: Any, effect: Effect = Effect.READ) -> Api:
@@ -294,10 +280,10 @@ async def test_labels_whose_answer_is_lost_are_set_again(tool: Tool, api: respx.
 async def test_the_trash_asks_a_person_and_shows_the_message(tool: Tool, api: respx.MockRouter, person: Person) -> None:
     api.get(f"{ME}/messages/m1").respond(json=message("m1"))
     moved = api.post(f"{ME}/messages/m1/trash").respond(json={"id": "m1", "threadId": "t1", "labelIds": ["TRASH"]})
-    person.answer = False
+    person.agrees = False
     assert (await failed(tool, "trash_message", message_id="m1")).code is Code.DENIED
     assert moved.call_count == 0
-    person.answer = True
+    person.agrees = True
     assert (await tool("trash_message", message_id="m1"))["labels"] == ["TRASH"]
     assert person.asked[1].preview["subject"] == "Plans"
 

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
+from tests.people import Person
 
 from clew.connectors.google_calendar import google_calendar
 from clew.core.api import Api
@@ -14,13 +16,11 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome
 from clew.core.exchange import Trail
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 Refusal = Callable[..., Awaitable[CallError]]
 
 V3 = "/calendar/v3"
@@ -52,23 +52,6 @@ FAIR = {
     "start": {"date": "2091-03-05"},
     "end": {"date": "2091-03-07"},
 }
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self, answer: bool) -> None:
-        self.answer = answer
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.answer
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 def last(router: respx.MockRouter) -> httpx.Request:
@@ -278,13 +261,13 @@ async def test_mail_to_guests_needs_a_person(calendar: Tool, rejected: Refusal, 
     api.post(EVENTS).respond(json=REVIEW)
     nobody = await rejected("create_event", **invited)
     assert nobody.code is Code.APPROVAL_REQUIRED
-    no = Person(False)
+    no = Person(agrees=False)
     assert (await rejected("create_event", **invited, host=no)).code is Code.DENIED
     assert "grace@example.com" in no.asked[0].text
     assert "send_updates: all" in no.asked[0].text
     assert "It will hit" not in no.asked[0].text
     assert not api.calls
-    yes = Person(True)
+    yes = Person(agrees=True)
     made = await calendar("create_event", **invited, host=yes)
     assert made["mailed"] == "all"
     assert last(api).url.params["sendUpdates"] == "all"
@@ -347,7 +330,7 @@ async def test_guests_are_added_and_removed_without_losing_the_others_answers(
     api.get(f"{EVENTS}/review1").respond(json=REVIEW)
     api.patch(f"{EVENTS}/review1").respond(json=REVIEW)
     changed = {"add_guests": ["alan@example.com", "ADA@example.com"], "remove_guests": ["Grace@Example.com"]}
-    person = Person(True)
+    person = Person(agrees=True)
     saved = await calendar("update_event", event_id="review1", etag='"1"', **changed, send_updates="all", host=person)
     assert body(last(api))["attendees"] == [REVIEW["attendees"][0], {"email": "alan@example.com"}]
     assert saved["mailed"] == "all"
@@ -377,7 +360,7 @@ async def test_a_change_that_cannot_be_made_is_not_sent(
 async def test_a_deletion_shows_what_goes_and_who_gets_mail(calendar: Tool, api: respx.MockRouter) -> None:
     api.get(f"{EVENTS}/review1").respond(json={**REVIEW, "recurrence": ["RRULE:FREQ=WEEKLY"]})
     api.delete(f"{EVENTS}/review1").respond(204)
-    person = Person(True)
+    person = Person(agrees=True)
     asked = {"event_id": "review1", "etag": "3181161784712000", "send_updates": "externalOnly"}
     assert await calendar("delete_event", **asked, host=person) == {"done": True}
     seen = person.asked[0].preview
@@ -390,7 +373,7 @@ async def test_a_deletion_shows_what_goes_and_who_gets_mail(calendar: Tool, api:
 async def test_nobody_is_asked_about_an_event_that_has_changed_or_is_gone(
     rejected: Refusal, api: respx.MockRouter
 ) -> None:
-    person = Person(True)
+    person = Person(agrees=True)
     api.get(f"{EVENTS}/review1").side_effect = [
         httpx.Response(200, json=REVIEW),
         httpx.Response(200, json={**REVIEW, "status": "cancelled"}),

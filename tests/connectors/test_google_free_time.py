@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import respx
+from tests.connectors.calling import Calling
 
 from clew.connectors.google_calendar import google_calendar
 from clew.core.errors import CallError, Code
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
 MONDAY = {"start": "2091-03-19T00:00:00+01:00", "end": "2091-03-20T00:00:00+01:00"}
 BERLIN = "Europe/Berlin"
 

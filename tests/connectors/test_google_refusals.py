@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import respx
+from tests.people import Person
 
 from clew.core.errors import CallError, Code, Outcome
-from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
 
@@ -15,18 +15,6 @@ Refusal = Callable[..., Awaitable[CallError]]
 
 EVENTS = "/calendar/v3/calendars/primary/events"
 EVENT = {"id": "review1", "etag": '"1"', "status": "confirmed", "summary": "Design review"}
-
-
-class Willing(SilentHost):
-    """A host whose person says yes."""
-
-    asks = True
-
-    async def confirm(self, question: object) -> bool:
-        return True
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 def reason(status: int, *reasons: str, location: str | None = None) -> dict[str, Any]:
@@ -93,7 +81,7 @@ async def test_a_dead_sync_token_tells_the_agent_to_begin_anew(
 async def test_a_deletion_of_what_is_deleted_is_already_done(rejected: Refusal, api: respx.MockRouter) -> None:
     api.get(f"{EVENTS}/review1").respond(json=EVENT)
     api.delete(f"{EVENTS}/review1").respond(410, json=reason(410, "deleted"))
-    error = await rejected("delete_event", event_id="review1", etag=EVENT["etag"], host=Willing())
+    error = await rejected("delete_event", event_id="review1", etag=EVENT["etag"], host=Person())
     assert error.code is Code.ALREADY_DONE
 
 

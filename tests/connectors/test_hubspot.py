@@ -1,47 +1,25 @@
 """HubSpot: what the tools send, what they make of the answers, and that no write is done twice."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool, failed
+from tests.people import Person
 
 from clew.connectors.hubspot import hubspot
 from clew.core.errors import CallError, Code, Outcome, Retry
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 OBJECTS = "/crm/objects/2026-09"
 LOST = httpx.ReadTimeout("slow")
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
-
-
-@pytest.fixture
-def person() -> Person:
-    return Person()
 
 
 @pytest.fixture
@@ -52,13 +30,7 @@ def crm() -> Iterator[respx.MockRouter]:
 
 @pytest.fixture
 def tool(call: Calling, person: Person) -> Tool:
-    call.seconds = 60  # looks begin after seconds, which pass at once here but must be within the deadline
-
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(hubspot, name, arguments, host=person)
-        return found
-
-    return run
+    return call.tool(hubspot, person, seconds=60)
 
 
 def record(known: str = "101", /, **properties: str | None) -> dict[str, Any]:
@@ -87,12 +59,6 @@ def sent(route: respx.Route) -> Any:
 def asked(route: respx.Route) -> dict[str, str]:
     calls: Any = route.calls
     return dict(calls.last.request.url.params)
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
 
 
 async def end_of(journal: Journal) -> State:
@@ -369,6 +335,38 @@ async def test_a_property_the_account_does_not_have_is_the_callers(tool: Tool, c
     assert (error.code, "show" in error.next_step) == (Code.INVALID_INPUT, True)
 
 
+@pytest.mark.parametrize("who", ["Ada", "ada lovelace", "١٢", "batch"])
+async def test_a_contact_is_not_read_by_a_name(tool: Tool, crm: respx.MockRouter, who: str) -> None:
+    error = await failed(tool, "get_contact", contact=who)
+    assert (error.code, "search_contacts" in error.next_step) == (Code.INVALID_INPUT, True)
+    assert not crm.calls
+
+
+async def test_what_was_expected_of_an_unknown_property_is_no_conflict(tool: Tool, crm: respx.MockRouter) -> None:
+    crm.get(f"{OBJECTS}/contacts/101").respond(json=record())
+    error = await failed(tool, "update_contact", contact_id="101", phone="2", expected={"shoe": "43"})
+    assert (error.code, error.outcome, error.fields) == (
+        Code.INVALID_INPUT,
+        Outcome.NOT_APPLIED,
+        {"shoe": "is no property of the account"},
+    )
+
+
+async def test_an_archived_contact_is_not_changed_and_said_how_to_look_for(tool: Tool, crm: respx.MockRouter) -> None:
+    crm.patch(f"{OBJECTS}/contacts/101").respond(404, json=refusal("OBJECT_NOT_FOUND"))
+    error = await failed(tool, "update_contact", contact_id="101", phone="2")
+    assert (error.code, error.outcome) == (Code.NOT_FOUND, Outcome.NOT_APPLIED)
+    assert "archived" in error.next_step
+
+
+async def test_a_currency_the_account_does_not_have_is_the_callers(tool: Tool, crm: respx.MockRouter) -> None:
+    fault = {"message": "XAU was not one of the allowed options", "code": "INVALID_OPTION"}
+    route = crm.post(f"{OBJECTS}/deals").respond(400, json=refusal("VALIDATION_ERROR", errors=[fault]))
+    given = {"dealname": "Gold", "dealstage": "won", "contact_id": "101", "currency": "XAU"}
+    error = await failed(tool, "create_deal", **given)
+    assert (error.code, error.outcome, route.call_count) == (Code.INVALID_INPUT, Outcome.NOT_APPLIED, 1)
+
+
 async def test_archiving_shows_what_goes(tool: Tool, crm: respx.MockRouter, person: Person) -> None:
     crm.get(f"{OBJECTS}/contacts/101").respond(json={**ADA, "associations": {"deals": {"results": [{"id": "201"}]}}})
     route = crm.delete(f"{OBJECTS}/contacts/101").respond(204)
@@ -445,7 +443,11 @@ async def test_what_was_made_is_found_by_its_mark_and_not_made_again(
     other = record("6", **{field: "by somebody [clew-of-another]"})
 
     def read(request: httpx.Request) -> httpx.Response:
-        assert json.loads(request.content) == {"inputs": [{"id": "6"}, {"id": "7"}], "properties": [field]}
+        assert json.loads(request.content) == {
+            "inputs": [{"id": "6"}, {"id": "7"}],
+            "properties": [field],
+            "propertiesWithHistory": [],
+        }
         mine = record("7", **{field: sent(posted)["properties"][field]})
         return httpx.Response(200, json={"status": "COMPLETE", "results": [other, mine] if there else [other]})
 

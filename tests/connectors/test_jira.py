@@ -1,13 +1,15 @@
 """Jira: what the tools send, and what they make of the answers."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import respx
-from tests.connectors.jira_site import ADA, ISSUE, SITE, Person, asked, doc, issue, requests, sent
+from tests.connectors.calling import Calling, Tool
+from tests.connectors.jira_site import ADA, ISSUE, SITE, asked, doc, issue, requests, sent
+from tests.people import Person
 
 from clew.connectors.jira import jira
 from clew.connectors.jira.provider import points
@@ -20,8 +22,6 @@ from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 
 INTERNAL = {"key": "sd.public.comment", "value": {"internal": True}}
 
@@ -273,7 +273,7 @@ async def test_a_comment_is_internal_unless_a_person_has_said_yes(run: Tool, api
     assert len(person.asked) == 1
     assert sent(route)["properties"] == [{"key": "clew", "value": ""}]
     with pytest.raises(CallError):
-        await run("add_comment", issue="ABC-1", text="Hello", to_customer=True, host=Person(answer=False))
+        await run("add_comment", issue="ABC-1", text="Hello", to_customer=True, host=Person(agrees=False))
     assert route.call_count == 2
 
 
@@ -308,7 +308,7 @@ async def test_a_transition_asks_a_person_and_shows_the_ways(run: Tool, api: res
     }
     assert len(person.asked) == 1
     with pytest.raises(CallError):
-        await run("transition_issue", **arguments, host=Person(answer=False))
+        await run("transition_issue", **arguments, host=Person(agrees=False))
     assert route.call_count == 1
 
 
@@ -356,7 +356,7 @@ async def test_a_deletion_is_shown_first_and_takes_subtasks_only_when_told(run: 
     assert asked(route) == {"deleteSubtasks": "true"}
     assert "ABC-2" in str(person.asked)
     with pytest.raises(CallError):
-        await run("delete_issue", issue="ABC-1", with_subtasks=True, host=Person(answer=False))
+        await run("delete_issue", issue="ABC-1", with_subtasks=True, host=Person(agrees=False))
     assert route.call_count == 1
 
 

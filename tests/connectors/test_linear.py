@@ -12,17 +12,18 @@ import respx
 from graphql import build_schema, parse, validate
 from graphql.execution.values import get_variable_values
 from graphql.language import OperationDefinitionNode
+from tests.connectors.calling import Calling
+from tests.people import Person
 
 from clew.connectors.linear import linear
 from clew.core.errors import CallError, Code, Outcome
 from clew.core.events import Wish
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 from clew.core.secret import Secret
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
 SCHEMA = build_schema((Path(__file__).parent / "data" / "linear" / "schema.graphql").read_text())
 TEAM, STATE, USER, LABEL, PROJECT, ISSUE = (f"{number}f8fad5b-d9cb-469f-a165-70867728950e" for number in range(6))
 LOST = httpx.ReadTimeout("slow")
@@ -65,7 +66,7 @@ class Provider:
         self.connected = connected
         self.answers: dict[str, list[Any]] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.agrees = Agreeing()
+        self.agrees = Person()
 
     def says(self, name: str, *answers: Any) -> None:
         self.answers[name] = list(answers)
@@ -99,17 +100,6 @@ class Provider:
         with pytest.raises(CallError) as caught:
             await self.tool(name, **arguments)
         return caught.value
-
-
-class Agreeing(SilentHost):
-    asks = True
-
-    def __init__(self) -> None:
-        self.questions: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.questions.append(question)
-        return True
 
 
 @pytest.fixture
@@ -350,7 +340,7 @@ async def test_an_issue_is_shown_before_it_is_archived(api: Provider) -> None:
     api.says("GetIssue", {"issue": WHOLE})
     api.says("ArchiveIssue", {"issueArchive": {"success": True}})
     await api.tool("archive_issue", issue="ENG-7")
-    assert api.agrees.questions[0].preview["title"] == "Printer on fire"
+    assert api.agrees.asked[0].preview["title"] == "Printer on fire"
     assert api.asked_for("ArchiveIssue") == [{"id": "ENG-7"}]
 
 

@@ -9,28 +9,20 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
+from tests.people import Person
 
 from clew.connectors.slack import slack
 from clew.core.errors import CallError, Outcome
-from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 REPO = "/repos/octocat/Hello-World"
 PULL: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "github" / "pull.json").read_text())
 LOST = httpx.ReadTimeout("slow")
 FILE = {"id": "F1", "title": "a.txt", "permalink": "https://a.slack.com/files/F1"}
 TS = "1767225600.000100"
-
-
-class Agreeing(SilentHost):
-    asks = True
-
-    async def confirm(self, question: Question) -> bool:
-        return True
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +128,7 @@ async def test_a_merge_that_happened_is_told_by_the_pull_request(
     merged = api_github.put(f"{REPO}/pulls/{number}/merge").mock(
         side_effect=[LOST, httpx.Response(405, json={"message": "Pull Request is not mergeable"})]
     )
-    told = await tool("merge_pull_request", number=number, sha=sha, host=Agreeing())
+    told = await tool("merge_pull_request", number=number, sha=sha, host=Person())
     assert told == {"merged": True, "sha": "f" * 40}
     assert (await end_of(journal))[0] is State.APPLIED
     assert merged.call_count == 2  # the second one names the same commit, and is refused

@@ -1,14 +1,15 @@
 """Microsoft 365: facts, reading mail, following a folder, keeping order: what is sent, and what is made of answers."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 import respx
-from tests.connectors.gmail_box import Person
+from tests.connectors.calling import Calling, Tool, failed
 from tests.connectors.graph_box import OWN, ROOT, Box, message, refused, request_of, somebody
+from tests.people import Person
 
 from clew.connectors.microsoft import microsoft
 from clew.core.api import Api
@@ -25,7 +26,6 @@ from clew.core.webhooks.answering import Answer, answer
 
 pytestmark = pytest.mark.anyio
 
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 NEXT = "@odata.nextLink"
 DELTA = "@odata.deltaLink"
 
@@ -37,18 +37,8 @@ def api() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def tool(call: Any) -> Tool:
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(microsoft, name, arguments, host=Person())
-        return found
-
-    return run
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
+def tool(call: Calling) -> Tool:
+    return call.tool(microsoft, Person())
 
 
 def bound(call: Any, effect: Effect = Effect.READ) -> Api:
@@ -101,7 +91,7 @@ def test_a_tenant_leads_nowhere_else(tenant: str) -> None:
 
 async def test_a_list_is_thrifty_and_is_followed_to_its_end(tool: Tool, api: respx.MockRouter) -> None:
     # Graph writes the folder in another way than it was asked for.
-    link = f"{ROOT}/me/mailFolders('inbox')/messages?%24select=id&%24skip=15&x=1"
+    link = f"{ROOT}/me/mailFolders('inbox')/messages?%24select=id&%24skip=15&%24count=true"
     route = api.get("/me/mailFolders/inbox/messages")
     route.side_effect = [
         httpx.Response(200, json={"value": [message("m1")], NEXT: link}),
@@ -124,7 +114,7 @@ async def test_a_list_is_thrifty_and_is_followed_to_its_end(tool: Tool, api: res
     rest = await tool("search_messages", cursor=page["next_cursor"])
     assert (rest["items"][0]["draft"], rest["items"][0]["attachments"]) == (True, True)
     assert "unread" not in rest["items"][0]
-    assert (request_of(route, 1).url.params["$skip"], request_of(route, 1).url.params["x"]) == ("15", "1")
+    assert (request_of(route, 1).url.params["$skip"], request_of(route, 1).url.params["$count"]) == ("15", "true")
     assert "next_cursor" not in rest
 
 

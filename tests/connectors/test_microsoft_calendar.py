@@ -1,22 +1,22 @@
 """Microsoft 365: the calendar: reading, times to meet, and changes that mail people."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 import respx
-from tests.connectors.gmail_box import Person
+from tests.connectors.calling import Calling, Tool, failed
 from tests.connectors.graph_box import ROOT, refused, request_of, somebody
+from tests.people import Person
 
 from clew.connectors.microsoft import microsoft
-from clew.core.errors import CallError, Code, Outcome
+from clew.core.errors import Code, Outcome
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 NEXT, DELTA = "@odata.nextLink", "@odata.deltaLink"
 WINDOW = {"start": "2091-03-01T00:00:00+01:00", "end": "2091-03-08T00:00:00+01:00"}
 TIMES = {"start": "2091-03-01T09:00:00", "end": "2091-03-01T10:00:00", "time_zone": "Europe/Berlin"}
@@ -62,23 +62,8 @@ def api() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def person() -> Person:
-    return Person()
-
-
-@pytest.fixture
-def tool(call: Any, person: Person) -> Tool:
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(microsoft, name, arguments, host=person)
-        return found
-
-    return run
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
+def tool(call: Calling, person: Person) -> Tool:
+    return call.tool(microsoft, person)
 
 
 def sent(route: respx.Route) -> Any:
@@ -276,11 +261,11 @@ async def test_times_with_an_offset_and_whole_days(tool: Tool, api: respx.MockRo
 
 async def test_attendees_get_mail_only_after_a_yes(tool: Tool, api: respx.MockRouter, person: Person) -> None:
     route = api.post("/me/events").respond(201, json=event(attendees=[GUEST]))
-    person.answer = False
+    person.agrees = False
     guests = {"attendees": ["grace@away.example", "grace@away.example"]}
     assert (await failed(tool, "create_event", title="x", **TIMES, **guests)).code is Code.DENIED
     assert not api.calls
-    person.answer = True
+    person.agrees = True
     assert (await tool("create_event", title="x", **TIMES, **guests))["mailed"] == 1
     assert sent(route)["attendees"] == [{"type": "required", "emailAddress": {"address": "grace@away.example"}}]
 

@@ -1,21 +1,21 @@
 """Microsoft 365: drafts and sending. Every message is shown to a person first, and none is sent twice."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 import respx
-from tests.connectors.gmail_box import Person
+from tests.connectors.calling import Calling, Tool, failed
 from tests.connectors.graph_box import OWN, Box, message, refused, somebody
+from tests.people import Person
 
 from clew.connectors.microsoft import microsoft
-from clew.core.errors import CallError, Code, Outcome
+from clew.core.errors import Code, Outcome
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
 
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 LETTER: dict[str, Any] = {"to": ["grace@away.example"], "subject": "Grüße", "text": "Hallo"}
 SEND = "/me/messages/d1/send"
 
@@ -27,23 +27,8 @@ def box() -> Iterator[Box]:
 
 
 @pytest.fixture
-def person() -> Person:
-    return Person()
-
-
-@pytest.fixture
-def tool(call: Any, person: Person) -> Tool:
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(microsoft, name, arguments, host=person)
-        return found
-
-    return run
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
+def tool(call: Calling, person: Person) -> Tool:
+    return call.tool(microsoft, person)
 
 
 def sent(box: Box) -> list[str]:
@@ -80,7 +65,7 @@ async def test_html_is_shown_as_words(tool: Tool, box: Box, person: Person) -> N
 
 
 async def test_a_no_sends_and_stores_nothing(tool: Tool, box: Box, person: Person) -> None:
-    person.answer = False
+    person.agrees = False
     assert (await failed(tool, "send_message", **LETTER)).code is Code.DENIED
     assert box.asked() == []
 

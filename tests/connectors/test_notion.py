@@ -1,46 +1,25 @@
 """Notion: what the tools send, what they make of the answers, and how they end when something is wrong."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool, failed
+from tests.people import Person
 
 from clew.connectors.notion import notion
-from clew.core.errors import CallError, Code, Outcome
-from clew.core.host import Question, SilentHost
+from clew.core.errors import Code, Outcome
 from clew.core.journal import Journal
 
 pytestmark = pytest.mark.anyio
 
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 PAGE, ROW, SOURCE, BASE, BOT, ANN = (f"{digit}" * 8 + "-0000-4000-8000-" + "0" * 12 for digit in "123456")
 ONE, TWO, THREE = (f"{digit}" * 8 + "-0000-4000-8000-" + "1" * 12 for digit in "abc")
 EDITED = "2026-11-22T09:00:00.000Z"
-
-
-class Person(SilentHost):
-    """A host whose person says yes."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return True
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
-
-
-@pytest.fixture
-def person() -> Person:
-    return Person()
 
 
 @pytest.fixture
@@ -51,20 +30,8 @@ def api() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def tool(call: Any, person: Person) -> Tool:
-    call.seconds = 30
-
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(notion, name, arguments, host=person)
-        return found
-
-    return run
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
+def tool(call: Calling, person: Person) -> Tool:
+    return call.tool(notion, person, seconds=30)
 
 
 def sent(route: respx.Route) -> Any:

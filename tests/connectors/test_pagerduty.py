@@ -1,28 +1,28 @@
 """PagerDuty: what the tools send, whom they page only after a yes, and that no incident is opened twice."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool, failed
+from tests.people import Person
 
 from clew import Api, Secret
 from clew.connectors.pagerduty import pagerduty
 from clew.core.connector import Effect
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError, Code, Outcome, Retry
+from clew.core.errors import Code, Outcome, Retry
 from clew.core.exchange import Trail
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 from clew.core.subscriptions import Wish
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 LOST = httpx.ReadTimeout("slow")
 OPEN: dict[str, Any] = {"service_id": "PSERV01", "title": "Checkout is down"}
 SERVICE: dict[str, Any] = {
@@ -31,28 +31,6 @@ SERVICE: dict[str, Any] = {
     "status": "active",
     "escalation_policy": {"id": "PPOL001", "summary": "Shop"},
 }
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
-
-
-@pytest.fixture
-def person() -> Person:
-    return Person()
 
 
 @pytest.fixture
@@ -65,13 +43,7 @@ def pd() -> Iterator[respx.MockRouter]:
 
 @pytest.fixture
 def tool(call: Calling, person: Person) -> Tool:
-    call.seconds = 60  # looks begin after seconds, which pass at once here but must be within the deadline
-
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(pagerduty, name, arguments, host=person)
-        return found
-
-    return run
+    return call.tool(pagerduty, person, seconds=60)
 
 
 def oncall(name: str, level: int) -> dict[str, Any]:
@@ -111,12 +83,6 @@ TAKEN = httpx.Response(400, json=refusal(2002, "Open incident with matching dedu
 def sent(route: respx.Route) -> Any:
     calls: Any = route.calls
     return json.loads(calls.last.request.content)
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
 
 
 async def end_of(journal: Journal) -> State:
@@ -247,10 +213,58 @@ async def test_a_person_is_asked_before_escalation_stops(tool: Tool, pd: respx.M
     assert route.call_count == 2
 
 
+@pytest.mark.parametrize("answer", [refusal(2001, "Incident Already Resolved"), refusal(1001)])
+@pytest.mark.parametrize(
+    ("wanted", "there", "code"),
+    [
+        ({"status": "resolved"}, {"status": "resolved"}, Code.ALREADY_DONE),
+        ({"status": "acknowledged"}, {"status": "acknowledged"}, Code.ALREADY_DONE),
+        ({"status": "resolved", "title": "Down"}, {"status": "resolved", "title": "Down"}, Code.ALREADY_DONE),
+        ({"status": "acknowledged"}, {"status": "resolved"}, Code.CONFLICT),
+        ({"user_ids": ["PUIDA1"]}, {"status": "resolved", "assignments": []}, Code.CONFLICT),
+        ({"title": "Down"}, {"status": "resolved"}, Code.CONFLICT),
+        ({"escalation_policy_id": "PPOL001"}, {"status": "resolved"}, Code.CONFLICT),
+    ],
+)
+async def test_an_incident_that_is_resolved_already_was_not_changed_by_it(
+    tool: Tool, pd: respx.MockRouter, answer: Any, wanted: dict[str, Any], there: dict[str, Any], code: Code
+) -> None:
+    pd.get("/incidents/QINC0001").respond(json={"incident": incident(**there)})
+    pd.get("/incidents/QINC0001/notes").respond(json={"notes": []})
+    route = pd.put("/incidents/QINC0001").respond(400, json=answer)
+    error = await failed(tool, "update_incident", incident_id="QINC0001", **wanted)
+    outcome = Outcome.NOT_APPLIED if code is Code.CONFLICT else Outcome.APPLIED
+    assert (error.code, error.outcome, route.call_count) == (code, outcome, 1)
+    if code is Code.CONFLICT:
+        assert (error.message, "new incident" in error.next_step) == (
+            "the incident is resolved; nothing was changed.",
+            True,
+        )
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "step"),
+    [
+        (1008, Code.INVALID_INPUT, "from_email"),
+        (2011, Code.INVALID_INPUT, "from_email"),
+        (1015, Code.CONFLICT, "list_oncalls"),
+        (1007, Code.NOT_FOUND, ""),
+        (2013, Code.NOT_FOUND, ""),
+    ],
+)
+async def test_an_incident_that_could_reach_nobody_says_what_to_give(
+    tool: Tool, pd: respx.MockRouter, number: int, code: Code, step: str
+) -> None:
+    pd.get("/services/PSERV01").respond(json={"service": {"id": "PSERV01", "name": "Checkout"}})
+    route = pd.post("/incidents").respond(400, json=refusal(number))
+    error = await failed(tool, "create_incident", **OPEN)
+    assert (error.code, error.outcome, route.call_count) == (code, Outcome.NOT_APPLIED, 1)
+    assert step in error.next_step
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        (httpx.Response(400, json=refusal(2001, "Incident already resolved")), Code.ALREADY_DONE),
         (httpx.Response(409, json=refusal(1005)), Code.CONFLICT),
         (httpx.Response(402, json=refusal(2014)), Code.PERMISSION),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool, failed
 from tests.connectors.salesforce_org import (
     ADA,
     BASE,
@@ -15,26 +16,18 @@ from tests.connectors.salesforce_org import (
     ME,
     OPPORTUNITY,
     THEN,
-    Calling,
-    Person,
-    Tool,
     asked,
-    failed,
     me,
     refusal,
     row,
 )
+from tests.people import Person
 
 from clew.connectors.salesforce import salesforce
 from clew.core.errors import CallError, Code, Outcome, Retry
 from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def person() -> Person:
-    return Person()
 
 
 @pytest.fixture
@@ -45,13 +38,7 @@ def org() -> Iterator[respx.MockRouter]:
 
 @pytest.fixture
 def tool(call: Calling, person: Person) -> Tool:
-    call.seconds = 60  # looks begin after seconds, which pass at once here but must be within the deadline
-
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(salesforce, name, arguments, host=person, base_url=BASE)
-        return found
-
-    return run
+    return call.tool(salesforce, person, base_url=BASE, seconds=60)
 
 
 # Queries.

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool, failed
 from tests.connectors.salesforce_org import (
     ADA,
     BASE,
@@ -16,17 +17,14 @@ from tests.connectors.salesforce_org import (
     ME,
     OPPORTUNITY,
     THEN,
-    Calling,
-    Person,
-    Tool,
     asked,
     end_of,
-    failed,
     me,
     refusal,
     row,
     sent,
 )
+from tests.people import Person
 
 from clew.connectors.salesforce import salesforce
 from clew.connectors.salesforce.changes import careful
@@ -37,11 +35,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def person() -> Person:
-    return Person()
-
-
-@pytest.fixture
 def org() -> Iterator[respx.MockRouter]:
     with respx.mock(base_url=BASE, assert_all_called=False) as router:
         yield router
@@ -49,13 +42,7 @@ def org() -> Iterator[respx.MockRouter]:
 
 @pytest.fixture
 def tool(call: Calling, person: Person) -> Tool:
-    call.seconds = 60  # looks begin after seconds, which pass at once here but must be within the deadline
-
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(salesforce, name, arguments, host=person, base_url=BASE)
-        return found
-
-    return run
+    return call.tool(salesforce, person, base_url=BASE, seconds=60)
 
 
 # Writing.

@@ -1,44 +1,22 @@
 """SendGrid: what the tools send, and what they make of the answers and events."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool, failed
+from tests.people import Person
 
 from clew.connectors.sendgrid import belongs_to, outcome_of, sendgrid
-from clew.core.errors import CallError, Code, Outcome
-from clew.core.host import Question, SilentHost
+from clew.core.errors import Code, Outcome
 
 pytestmark = pytest.mark.anyio
 
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 SENDER = {"sender": "shop@home.example", "to": ["ann@away.example", "ida@home.example"]}
 LETTER: dict[str, Any] = {**SENDER, "subject": "Grüße", "text": "Hallo"}
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
-
-
-@pytest.fixture
-def person() -> Person:
-    return Person()
 
 
 @pytest.fixture
@@ -48,22 +26,12 @@ def api() -> Iterator[respx.MockRouter]:
 
 
 @pytest.fixture
-def tool(call: Any, person: Person) -> Tool:
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(sendgrid, name, arguments, host=person)
-        return found
-
-    return run
+def tool(call: Calling, person: Person) -> Tool:
+    return call.tool(sendgrid, person)
 
 
 def queued(api: respx.MockRouter) -> respx.Route:
     return api.post("/mail/send").respond(202, headers={"x-message-id": "abc123"})
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
 
 
 async def test_a_message_is_accepted_and_says_how_to_follow_it(

@@ -14,6 +14,8 @@ import respx
 from graphql import build_schema, parse, validate
 from graphql.execution.values import get_variable_values
 from graphql.language import OperationDefinitionNode
+from tests.connectors.calling import Calling
+from tests.people import Person
 
 from clew.connectors.shopify import shopify
 from clew.core import webhooks
@@ -24,13 +26,12 @@ from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome
 from clew.core.events import Wish
 from clew.core.exchange import Trail
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 from clew.core.secret import Secret
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
 SCHEMA = build_schema((Path(__file__).parent / "data" / "shopify" / "schema.graphql").read_text())
 BASE = "https://acme.myshopify.com/admin/api/2026-07"
 ORDER, LINE, SALE = "gid://shopify/Order/1", "gid://shopify/LineItem/2", "gid://shopify/OrderTransaction/3"
@@ -84,22 +85,11 @@ def fault(code: str, **more: Any) -> httpx.Response:
     return httpx.Response(200, json={"errors": errors, **more})
 
 
-class Agreeing(SilentHost):
-    asks = True
-
-    def __init__(self) -> None:
-        self.questions: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.questions.append(question)
-        return True
-
-
 class Provider:
     """Answers operations by name, one after the other; the last answer stays. Refuses what Shopify's schema refuses."""
 
     def __init__(self, connected: Calling) -> None:
-        self.connected, self.agrees = connected, Agreeing()
+        self.connected, self.agrees = connected, Person()
         self.answers: dict[str, list[Any]] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
@@ -264,7 +254,7 @@ async def test_a_refund_is_shown_asked_about_and_sent_under_a_key(api: Provider,
     items = [{"line_item_id": LINE, "quantity": 1, "location_id": PLACE}]
     refund = await api.tool("refund_order", **GIVE, items=items, notify_customer=True, note="broken")
     assert (refund["total"], refund["id"]) == ("12.5 EUR", "gid://shopify/Refund/7")
-    shown = str(api.agrees.questions[0].preview)
+    shown = str(api.agrees.asked[0].preview)
     for word in ("#1001", "12.50 EUR", "15.0 EUR", "Shopify Payments", "'mails_customer': True"):
         assert word in shown
     (sent,) = api.asked_for("RefundOrder")
@@ -340,7 +330,7 @@ async def test_more_than_is_left_is_said_in_the_preview_and_refused_by_shopify(a
     api.says("RefundOrder", refused_by("refundCreate", None, message="Refund amount exceeds"))
     api.answers["RefundOrder"][0]["refundCreate"]["refund"] = None
     error = await api.refused("refund_order", **{**GIVE, "amount": "99.00"})
-    assert "only 30.0 EUR is left to refund" in str(api.agrees.questions[0].preview)
+    assert "only 30.0 EUR is left to refund" in str(api.agrees.asked[0].preview)
     assert (error.code, error.fields) == (Code.INVALID_INPUT, {"input.x": "Refund amount exceeds"})
 
 
@@ -352,7 +342,7 @@ async def test_a_cancellation_is_accepted_and_ends_with_its_event(api: Provider,
     given = {"order": ORDER, "reason": "CUSTOMER", "refund": True, "restock": False}
     result = await api.tool("cancel_order", **given)
     assert "get_order" in result["accepted"]["next"]
-    assert "30.0 EUR, less 0.0 EUR" in str(api.agrees.questions[0].preview)
+    assert "30.0 EUR, less 0.0 EUR" in str(api.agrees.asked[0].preview)
     assert api.asked_for("CancelOrder")[0]["refund"] == {"originalPaymentMethodsRefund": True}
     (row,) = await journal.rows()
     assert (row.reference, row.pending) == (ORDER, "accepted")
@@ -430,7 +420,7 @@ async def test_an_invoice_leaves_after_a_yes_and_a_lost_answer_is_looked_up(
         assert (await api.tool("send_draft_invoice", draft_order="4", to="a@b.c"))["status"] == "INVOICE_SENT"
     else:
         assert (await api.refused("send_draft_invoice", draft_order="4")).outcome is Outcome.NOT_APPLIED
-    assert "30.0 EUR" in str(api.agrees.questions[0].preview)
+    assert "30.0 EUR" in str(api.agrees.asked[0].preview)
     assert len(api.asked_for("SendDraftInvoice")) == 1
 
 
@@ -469,3 +459,10 @@ async def test_subscriptions_are_one_for_each_topic(api: Provider, call: Calling
     assert (await manage.check(bound, "1", {})) is None
     await manage.remove(bound, "1,2", {})
     assert len(api.asked_for("Unsubscribe")) == 2
+
+
+async def test_the_identity_is_the_shop(api: Provider, call: Calling) -> None:
+    api.says("Shop", {"shop": {"name": "Tea", "myshopifyDomain": "tea.myshopify.com"}})
+    bound = Api(call.wire(shopify, BASE), Deadline.after(5), Trail(), Effect.READ, SilentHost())
+    assert shopify.identify is not None
+    assert await shopify.identify(bound) == "Tea (tea.myshopify.com)"

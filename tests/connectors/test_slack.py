@@ -2,13 +2,15 @@
 
 import base64
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
+from tests.people import Person
 
 from clew.connectors.slack import slack
 from clew.core.api import Api
@@ -16,12 +18,10 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome
 from clew.core.exchange import Trail
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 
 TS = "1767225600.000100"
 CHANNEL = {"channel": "C1"}
@@ -55,23 +55,6 @@ def answer(router: respx.MockRouter, method: str, **body: Any) -> respx.Route:
 
 def message(**changes: Any) -> dict[str, Any]:
     return {"type": "message", "ts": TS, "user": "U1", "text": "hello", **changes}
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self, agrees: bool) -> None:
-        self.agrees = agrees
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 def test_every_tool_has_an_effect_a_toolset_and_a_short_description() -> None:

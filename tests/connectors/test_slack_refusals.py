@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import respx
+from tests.connectors.calling import Calling
 
 from clew.connectors.slack import slack
 from clew.core.errors import CallError, Code, Outcome, Retry
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
 
 TS = "1767225600.000100"
 CHANNEL = {"channel": "C1"}

@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool
 from tests.connectors.stripe_objects import TIME, charge, customer, intent, invoice, listed, refund, subscription
+from tests.people import Person
 
 from clew.connectors.stripe import stripe
 from clew.core.api import Api
@@ -17,35 +19,16 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome
 from clew.core.exchange import Trail
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 PAY = {
     "amount": "100",
     "currency": "usd",
     "payment_method": "pm_1",
     "return_url": "https://shop.example/done",
 }
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self, agrees: bool = True) -> None:
-        self.agrees = agrees
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 import respx
 from tests.connectors.stripe_objects import charge, customer, intent, invoice, refund, subscription
 from tests.core.writes import PaddedSealer
+from tests.people import Person
 
 from clew.connectors.stripe import stripe
 from clew.core.call import Call, Walk
@@ -17,7 +18,6 @@ from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.database import open_database
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome, Retry
-from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal, State, open_journal
 from clew.core.wire import Wire
 
@@ -36,22 +36,6 @@ PAGE = {"id": "plink_1", "url": "https://buy.stripe.com/1", "active": True}
 FAULT = {"error": {"type": "api_error", "message": "An error occurred"}}
 
 
-class Agreeing(SilentHost):
-    """A host whose person says yes; `asked` counts."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return True
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
-
-
 async def no_wait(seconds: float) -> None:
     """Stand in for a sleep."""
 
@@ -60,7 +44,7 @@ class Account:
     """An account at Stripe, a journal, and calls of one host."""
 
     def __init__(self, client: httpx.AsyncClient, journal: Journal) -> None:
-        self.client, self.journal, self.host = client, journal, Agreeing()
+        self.client, self.journal, self.host = client, journal, Person()
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         wire = Wire(stripe, CONNECTION, None, self.client, sleep=no_wait)

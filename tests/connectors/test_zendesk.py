@@ -5,13 +5,15 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 import respx
+from tests.connectors.calling import Calling, Tool, failed
+from tests.people import Person
 
 from clew.connectors.zendesk import zendesk
 from clew.connectors.zendesk.reading import LONGEST, thrifty
@@ -21,7 +23,7 @@ from clew.core.connector import Effect
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError, Code, Outcome, Retry
 from clew.core.exchange import Trail
-from clew.core.host import Question, SilentHost
+from clew.core.host import SilentHost
 from clew.core.journal import Journal, State
 from clew.core.secret import Secret
 from clew.core.subscriptions import Wish
@@ -29,33 +31,9 @@ from clew.core.webhooks import Delivery, Event, verify
 
 pytestmark = pytest.mark.anyio
 
-Calling = Any  # the fixture of conftest.py
-Tool = Callable[..., Awaitable[dict[str, Any]]]
 BASE = "https://acme.zendesk.com/api/v2"
 LOST = httpx.ReadTimeout("slow")
 STAMP = "2026-02-01T09:30:00Z"
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.agrees = True
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
-
-
-@pytest.fixture
-def person() -> Person:
-    return Person()
 
 
 @pytest.fixture
@@ -66,13 +44,7 @@ def desk() -> Iterator[respx.MockRouter]:
 
 @pytest.fixture
 def tool(call: Calling, person: Person) -> Tool:
-    call.seconds = 60  # looks begin after seconds, which pass at once here but must be within the deadline
-
-    async def run(name: str, **arguments: Any) -> dict[str, Any]:
-        found: dict[str, Any] = await call(zendesk, name, arguments, host=person, base_url=BASE)
-        return found
-
-    return run
+    return call.tool(zendesk, person, base_url=BASE, seconds=60)
 
 
 def ticket(known: int = 7, /, **more: Any) -> dict[str, Any]:
@@ -115,12 +87,6 @@ def asked(route: respx.Route) -> dict[str, str]:
 def headers(route: respx.Route) -> list[str | None]:
     calls: Any = route.calls
     return [each.request.headers.get("idempotency-key") for each in calls]
-
-
-async def failed(tool: Tool, name: str, **arguments: Any) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await tool(name, **arguments)
-    return caught.value
 
 
 async def end_of(journal: Journal) -> State:
@@ -459,6 +425,16 @@ async def test_a_person_is_asked_before_a_ticket_is_solved(tool: Tool, desk: res
     assert (route.call_count, person.asked[0].preview["subject"]) == (0, "Engine")
     await tool("update_ticket", ticket_id=7, status="pending")
     assert route.call_count == 1
+
+
+async def test_an_address_without_an_account_is_not_taken_for_a_missing_ticket(
+    tool: Tool, desk: respx.MockRouter
+) -> None:
+    told = {"error": {"title": "No help desk at acme.zendesk.com", "message": "There is no help desk configured here."}}
+    desk.get("/tickets/7").respond(404, json=told)
+    error = await failed(tool, "get_ticket", ticket_id=7)
+    assert (error.code, error.retry) == (Code.PERMISSION, Retry.AFTER_HUMAN)
+    assert "zendesk.com" in error.next_step
 
 
 async def test_a_closed_ticket_is_a_conflict(tool: Tool, desk: respx.MockRouter) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 import respx
+from tests.people import Person
 
 from clew.core.api import Api
 from clew.core.call import Call, Walk
@@ -13,28 +14,11 @@ from clew.core.connection import Connection
 from clew.core.connector import Connector
 from clew.core.deadline import Deadline
 from clew.core.errors import ConfigurationError, DeniedError, PermissionDeniedError
-from clew.core.host import Question, SilentHost
 from clew.core.outcomes import ErrorMap, Rule
 from clew.core.policy import Policy
 from clew.core.wire import Wire
 
 pytestmark = pytest.mark.anyio
-
-
-class Person(SilentHost):
-    """A host whose person says no to everything."""
-
-    asks = True
-
-    def __init__(self) -> None:
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return False
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 def shop() -> Connector:
@@ -73,7 +57,7 @@ async def call(connector: Connector, arguments: dict[str, Any], person: Person, 
 
 
 async def test_only_the_calls_that_the_declaration_names_are_asked_about() -> None:
-    person = Person()
+    person = Person(agrees=False)
     with respx.mock(base_url="https://shop.example") as router:
         route = router.post("/items/tea").respond(204)
         await call(shop(), {"item": "tea"}, person)
@@ -86,7 +70,7 @@ async def test_only_the_calls_that_the_declaration_names_are_asked_about() -> No
 
 
 async def test_a_question_without_a_preview_does_not_speak_of_one() -> None:
-    connector, person = shop(), Person()
+    connector, person = shop(), Person(agrees=False)
     connector.asks_when(connector.tools["buy"].function)(lambda arguments: True)
     with pytest.raises(DeniedError):
         await call(connector, {"item": "tea"}, person)
@@ -94,7 +78,7 @@ async def test_a_question_without_a_preview_does_not_speak_of_one() -> None:
 
 
 async def test_what_the_policy_denies_is_not_asked_about() -> None:
-    person = Person()
+    person = Person(agrees=False)
     with pytest.raises(DeniedError, match="policy"):
         await call(shop(), {"item": "tea", "gift": True}, person, Policy(read_only=True))
     assert not person.asked
@@ -104,7 +88,7 @@ async def test_a_next_step_names_the_account_as_a_command_wants_it() -> None:
     with respx.mock(base_url="https://shop.example") as router:
         router.post("/items/tea").respond(403)
         with pytest.raises(PermissionDeniedError) as caught:
-            await call(shop(), {"item": "tea"}, Person())
+            await call(shop(), {"item": "tea"}, Person(agrees=False))
     assert caught.value.next_step == """Run: clew auth login shop --account 'ada'"'"'s shop'"""
 
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from clew.core.credentials import IN_BODY, InBody
 from clew.core.errors import (
     AuthRevokedError,
     CallError,
+    InvalidInputError,
     PermissionDeniedError,
     TransientError,
 )
 from clew.core.outcomes import ErrorMap, Rule
+from clew.core.secret import Secret
 from clew.core.versions import Version
 
 if TYPE_CHECKING:
@@ -127,6 +130,42 @@ async def test_a_dead_grant_is_reported_as_the_authorizer_says_it(line: "Line", 
     with pytest.raises(AuthRevokedError, match="grant is gone"):
         await line.ask(line.wire(url, Keys(AuthRevokedError("the grant is gone."))))
     assert len(requests) == 1
+
+
+class InEveryBody:
+    """An authorizer that writes a number, new each time, and a secret into the body."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def apply(self, request: httpx.Request) -> str:
+        self.count += 1
+        secret = Secret(f"hunter2-{self.count}")
+        content = b"<" + request.content + b"|" + secret.reveal().encode() + b">"
+        request.extensions[IN_BODY] = InBody(content, (secret,))
+        return "g"
+
+    async def renew(self, generation: str) -> None:
+        """It can."""
+
+
+async def test_a_credential_in_the_body_is_written_anew_into_the_bare_body(
+    line: "Line", serve: Serve, reply: Build
+) -> None:
+    url, requests = await serve(reply(503), reply(401), reply(200, {"id": 1}))
+    await line.ask(line.wire(url, InEveryBody()), "GET", content=b"body")
+    assert [request.partition(b"\r\n\r\n")[2] for request in requests] == [
+        b"<body|hunter2-1>", b"<body|hunter2-2>", b"<body|hunter2-3>",
+    ]  # fmt: skip
+    assert sent(requests, "content-length") == ["16"] * 3
+
+
+async def test_a_credential_in_the_body_does_not_come_back(line: "Line", serve: Serve, reply: Build) -> None:
+    url, _ = await serve(reply(400, {"message": "what is hunter2-1?", "code": "hunter2-1"}, x_request_id="hunter2-1"))
+    with pytest.raises(InvalidInputError) as caught:
+        await line.ask(line.wire(url, InEveryBody()), "POST", content=b"body")
+    assert "hunter2" not in caught.value.as_text() + repr(caught.value) + str(caught.value.request_id)
+    assert caught.value.provider_message == "what is [secret]?"
 
 
 class Applied:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult
 from jsonschema import Draft202012Validator
+from tests.people import Person
 
 from clew.connectors.email import email
 from clew.core.audit import Record
@@ -21,7 +22,6 @@ from clew.core.connection import Connection
 from clew.core.credentials import Credential
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError
-from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal
 from clew.core.limiter import Limiter
 from clew.core.retry import RetryPolicy
@@ -29,23 +29,6 @@ from clew.core.secret import Secret
 from clew.core.wire import Wire
 
 from .servers import PASSWORD, TOKEN, USER, ImapServer, Post, make_certificate
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self, *, agrees: bool = True) -> None:
-        self.agrees = agrees
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 @dataclass

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.people import Person
 
 from clew.core.errors import CallError, OutcomeUnknownError
 from clew.core.journal import State
 
-from .conftest import Office, Person
+from .conftest import Office
 from .test_watching import LETTER, looked, mailing, report
 
 pytestmark = pytest.mark.anyio

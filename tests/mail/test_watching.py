@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.people import Person
 
 from clew.auth.connections import set_token
 from clew.auth.schemes import Basic
@@ -18,7 +19,7 @@ from clew.servers.runtime import Runtime
 from clew.servers.settings import Settings
 from clew.servers.watching import watch_once
 
-from .conftest import Office, Person
+from .conftest import Office
 from .servers import PASSWORD, USER
 from .test_email import vanish
 from .test_reports import dsn

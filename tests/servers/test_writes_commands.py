@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.people import Person
 
 from clew.auth.connections import set_token
 from clew.auth.schemes import Bearer
 from clew.core.connection import LOCAL_TENANT, Connection
 from clew.core.errors import OutcomeUnknownError, TransientError
-from clew.core.host import Question, SilentHost
 from clew.core.journal import State, Wanted, Write
 from clew.core.secret import Secret
 from clew.servers.chores import chores
@@ -24,13 +24,6 @@ from clew.servers.settling import settle_all
 from clew.servers.store import open_store
 
 ADA = Connection(LOCAL_TENANT, "acme", "ada")
-
-
-class Willing(SilentHost):
-    asks = True
-
-    async def confirm(self, question: Question) -> bool:
-        return True
 
 
 @pytest.fixture
@@ -136,7 +129,7 @@ def test_a_refund_is_one_action_with_one_question(settings: Settings, sandbox: S
             }
             sandbox.fault("drop_after_commit", method="POST", path="/api/messages", times=3)
             with pytest.raises(OutcomeUnknownError, match="stopped at step 3"):
-                await runtime.call("refund_and_notify", given, host=Willing())
+                await runtime.call("refund_and_notify", given, host=Person())
             result = await runtime.call("refund_and_notify", given)
             assert result["refund"]["amount"] == 500
             assert await settle_all(runtime) == []

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
+from tests.people import Person
 
 from clew.core.audit import Record
 from clew.core.call import Call, Walk
@@ -20,7 +21,6 @@ from clew.core.connector import Connector
 from clew.core.credentials import Credential
 from clew.core.deadline import Deadline
 from clew.core.errors import CallError
-from clew.core.host import Question, SilentHost
 from clew.core.journal import Journal
 from clew.core.policy import Decision, Policy
 from clew.core.retry import RetryPolicy
@@ -41,23 +41,6 @@ _TABLES = (
 _INVOICES = "INSERT INTO invoices VALUES " + ", ".join(
     f"({each}, {1 + each % 2}, {each * 100}, '2026-01-{1 + each % 28:02}', {each % 3 % 2})" for each in range(1, 251)
 )
-
-
-class Person(SilentHost):
-    """A host whose person gives one answer to every question."""
-
-    asks = True
-
-    def __init__(self, *, agrees: bool = True) -> None:
-        self.agrees = agrees
-        self.asked: list[Question] = []
-
-    async def confirm(self, question: Question) -> bool:
-        self.asked.append(question)
-        return self.agrees
-
-    async def progress(self, message: str) -> None:
-        """Nothing to show it on."""
 
 
 @dataclass

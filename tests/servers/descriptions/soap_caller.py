@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
-from tests.servers.databases.worlds import Person, no_wait
+from tests.people import Person
+from tests.servers.databases.worlds import no_wait
 
 from clew.core.call import Call, Walk
 from clew.core.connection import Connection

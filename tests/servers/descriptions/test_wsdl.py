@@ -228,18 +228,6 @@ def test_operations_that_cannot_be_tools_are_left_out(tmp_path: Path, facts: dic
         open_soap(written(tmp_path, **facts))
 
 
-def test_a_service_that_asks_for_ws_security_is_said_to(tmp_path: Path) -> None:
-    policy = (
-        '<w:Policy xmlns:w="http://www.w3.org/ns/ws-policy"><p:SupportingTokens '
-        'xmlns:p="http://docs.oasis-open.org/ws-sx/ws-securitypolicy/200702"><w:Policy><p:UsernameToken/></w:Policy>'
-        "</p:SupportingTokens></w:Policy><types>"
-    )
-    place = written(tmp_path, text=WSDL.replace("<types>", policy))
-    with pytest.raises(ConfigurationError, match=r"WS-Security \(UsernameToken\), which is not supported"):
-        open_soap(place)
-    assert list(open_soap(f"{place}#auth=basic").tools) == ["run_pick"]
-
-
 def test_the_address_is_the_operators_where_they_name_one(tmp_path: Path) -> None:
     place = written(tmp_path, address="http://intranet/desk")
     with pytest.raises(ConfigurationError, match="base_url"):

@@ -51,6 +51,7 @@ class ContactLine(Record):
 class Contact(ContactLine):
     """A contact; `companies` and `deals` are ids of what it is associated with."""
 
+    url: str | None = None
     phone: str | None = None
     jobtitle: str | None = None
     hs_lead_status: str | None = None
@@ -63,6 +64,7 @@ class Contact(ContactLine):
 class CompanyLine(Record):
     """A company in a search."""
 
+    url: str | None = None
     name: str | None = None
     domain: str | None = None
     city: str | None = None
@@ -104,6 +106,10 @@ async def get_contact(
         address = mail.checked_address(contact, what="contact")
         raw = await api.get(CONTACT, address, query={**asked, "idProperty": "email"}, into=Raw)
         return record_of(Contact, raw, show)
+    if not contact.isascii() or not contact.isdigit():
+        raise errors.InvalidInputError(
+            "a contact is read by its id or its e-mail address.", next_step="Find it by its name with search_contacts."
+        )
     try:
         raw = await api.get(CONTACT, contact, query=asked, into=Raw)
     except errors.NotFoundError:

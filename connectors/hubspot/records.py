@@ -60,7 +60,6 @@ class Record(BaseModel):
 
     id: str
     updated_at: str | None = None
-    url: str | None = None
     warnings: Annotated[list[str] | None, Field(description="HubSpot's words on what it did otherwise.")] = None
     more: Annotated[dict[str, str | None] | None, Field(description="What `show` asked for.")] = None
     no_such_property: Annotated[list[str] | None, Field(description="Of `show`: unknown in this account.")] = None
@@ -192,6 +191,11 @@ async def change(
         raise errors.InvalidInputError("there is nothing to change.", next_step="Give at least one property to change.")
     if expected:
         now = await api.get(path, known, query={"properties": ",".join(expected)}, into=Raw)
+        # HubSpot leaves out what an account does not have.
+        if unknown := [name for name in expected if name not in now.properties]:
+            raise errors.InvalidInputError(
+                "the account has no property that was expected.", fields={unknown[0]: "is no property of the account"}
+            )
         for name, value in expected.items():
             # What stands as wanted already may be this same call, sent before.
             if (now.properties.get(name) or "") not in (value, wanted.get(name)):

@@ -54,6 +54,12 @@ ERRORS = ErrorMap(
         Rule(code="auth_revoked", codes="INVALID_AUTHENTICATION BAD_REFRESH_TOKEN"),
         Rule(code="permission", codes="MISSING_SCOPES BANNED ACCOUNT_SUSPENDED FORBIDDEN"),
         Rule(code="permission", status=530),
+        Rule(
+            code="not_found",
+            codes="OBJECT_NOT_FOUND RESOURCE_NOT_FOUND",
+            methods=("PATCH",),
+            next_step="Read it by its id: one that is archived shows archived_at, and a person can restore it.",
+        ),
         Rule(code="not_found", codes="OBJECT_NOT_FOUND RESOURCE_NOT_FOUND"),
         Rule(code="contract_changed", status=404, headers={"content-type": "text/html.*"}),
         Rule(code="contract_changed", status=410),

@@ -1,5 +1,6 @@
 """Incidents. What opens, moves or calms one reaches people, or keeps it from them, so a person is asked first."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -13,6 +14,8 @@ from .provider import Cursor, From_, Id, Ids, pagerduty, pages
 
 INCIDENTS, INCIDENT, NOTES = "/incidents", "/incidents/{}", "/incidents/{}/notes"
 SKEW = 300.0
+_ENDED_CODES = ("1001", "1002", "1019")
+_ENDED = re.compile(r"already (?:been )?(?:resolved|acknowledged|merged)", re.IGNORECASE)
 Status = Literal["triggered", "acknowledged", "resolved"]
 Urgency = Literal["high", "low"]
 Moment = Annotated[str | None, Field(max_length=40, description="ISO time.")]
@@ -51,6 +54,16 @@ class Incident(IncidentLine):
     last_status_change_at: str | None = None
     alerts: Annotated[int | None, From("alert_counts.all")] = None
     notes: list[Note] | None = None
+
+
+class Standing(BaseModel):
+    """What a change can be seen by."""
+
+    status: str
+    urgency: str | None = None
+    title: str
+    assigned: Annotated[list[str] | None, From("assignments[*].assignee.id")] = None
+    policy: Annotated[str | None, From("escalation_policy.id")] = None
 
 
 class Paging(BaseModel):
@@ -203,7 +216,32 @@ async def update_incident(
     if user_ids and policy:
         raise errors.InvalidInputError("give user_ids or escalation_policy_id, not both.")
     body = {"incident": {"type": "incident_reference", **wanted}}
-    return await api.put(INCIDENT, incident_id, json=body, headers=_acting(from_email), at="incident", into=Incident)
+    try:
+        return await api.put(
+            INCIDENT, incident_id, json=body, headers=_acting(from_email), at="incident", into=Incident
+        )
+    except errors.ConflictError as refusal:
+        if refusal.provider_code not in _ENDED_CODES and not _ENDED.search(refusal.provider_message or ""):
+            raise
+        # What is resolved already was not reassigned, renamed or acknowledged by being so.
+        there = await api.get(INCIDENT, incident_id, at="incident", into=Standing)
+        expected = Standing(
+            status=status or there.status,
+            urgency=urgency or there.urgency,
+            title=title or there.title,
+            assigned=user_ids or there.assigned,
+            policy=escalation_policy_id or there.policy,
+        )
+        if there == expected:
+            raise errors.AlreadyDoneError(
+                "the incident is as it was to be.", provider_message=refusal.provider_message
+            ) from None
+        raise errors.ConflictError(
+            f"the incident is {there.status}; nothing was changed.",
+            next_step="Read it with get_incident. What is resolved stays as it is: open a new incident.",
+            provider_code=refusal.provider_code,
+            provider_message=refusal.provider_message,
+        ) from None
 
 
 @pagerduty.asks_when(update_incident, preview=get_incident)

@@ -20,13 +20,23 @@ ERRORS = ErrorMap(
         Rule(code="permission", codes="2010 1018 2018 2014 2012 2008"),
         Rule(code="permission", status=402),
         Rule(code="quota_exhausted", codes="2019 2017"),
-        Rule(code="not_found", codes="2100 5001 5002 6001 3004 4004 1014"),
-        Rule(code="already_done", codes="1001 1002 1019"),
+        Rule(code="not_found", codes="2100 5001 5002 6001 3004 4004 1014 1007 2013"),
         Rule(
-            code="already_done",
-            codes="2001 2002",
-            text="already (?:been )?(?:resolved|acknowledged|merged)|dedup key already exists",
+            code="conflict",
+            codes="1015",
+            message="nobody is on call for this escalation policy at {provider}.",
+            next_step="Give user_ids, or another service or policy; list_oncalls shows who is on call.",
         ),
+        Rule(
+            code="invalid_input",
+            codes="1008 2011",
+            message="{provider} does not know in whose name this login acts.",
+            next_step="Pass from_email: the address of a user of the account.",
+        ),
+        # Whether that is what was wanted, the tool says: what is resolved was not reassigned by being so.
+        Rule(code="conflict", codes="1001 1002 1019"),
+        Rule(code="conflict", codes="2001 2002", text="already (?:been )?(?:resolved|acknowledged|merged)"),
+        Rule(code="already_done", codes="2001 2002", text="dedup key already exists"),
         Rule(code="conflict", codes="1005 1006 1011 1012 1013 5003"),
         Rule(code="transient", codes="2016"),
         Rule(

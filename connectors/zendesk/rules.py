@@ -32,6 +32,13 @@ ERRORS = ErrorMap(
             next_step="Ask the person to connect the account again with the missing scopes.",
         ),
         Rule(code="permission", status=403),
+        Rule(
+            code="permission",
+            status=404,
+            text="no help ?desk (?:at|configured)",
+            message="there is no {provider} account at the address of this connection.",
+            next_step="Ask the person to connect again with the NAME of NAME.zendesk.com.",
+        ),
         Rule(code="not_found", status=404),
         Rule(code="conflict", status=400, codes="IdempotentRequestError"),
         Rule(code="conflict", status=409, codes="IdempotentRequestInProgress", retry_after=2),

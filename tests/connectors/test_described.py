@@ -153,3 +153,13 @@ def test_the_page_of_proofs_has_every_connector_and_the_descriptions_as_they_are
     for path in PLACE.glob("*.json"):
         source = json.loads(path.read_text(encoding="utf-8"))["info"]["x-source"]
         assert f"{source['package']} {source['version']}" in page
+
+
+@pytest.mark.parametrize("name", ["linear", "shopify"])
+def test_every_operation_in_graphql_is_asked_for_in_these_tests(name: str) -> None:
+    """There each is held against the provider's schema, with its variables, before it is answered."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "connectors" / name).glob("*.py"))
+    asked = (ROOT / "tests" / "connectors" / f"test_{name}.py").read_text(encoding="utf-8")
+    operations = set(re.findall(r"\b(?:query|mutation) ([A-Z]\w+)\s*[({]", sources))
+    assert len(operations) > 10
+    assert {each for each in operations if f'"{each}"' not in asked} == set()

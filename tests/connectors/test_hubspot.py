@@ -102,7 +102,6 @@ async def test_a_search_asks_for_its_projection_alone(tool: Tool, crm: respx.Moc
             {
                 "id": "101",
                 "updated_at": "2026-02-01T00:00:00.000Z",
-                "url": "https://app.hubspot.com/contacts/4711/record/0-1/101",
                 "email": "ada@home.example",
                 "firstname": "Ada",
                 "no_such_property": ["tier"],
@@ -336,6 +335,38 @@ async def test_a_property_the_account_does_not_have_is_the_callers(tool: Tool, c
     assert (error.code, "show" in error.next_step) == (Code.INVALID_INPUT, True)
 
 
+@pytest.mark.parametrize("who", ["Ada", "ada lovelace", "١٢", "batch"])
+async def test_a_contact_is_not_read_by_a_name(tool: Tool, crm: respx.MockRouter, who: str) -> None:
+    error = await failed(tool, "get_contact", contact=who)
+    assert (error.code, "search_contacts" in error.next_step) == (Code.INVALID_INPUT, True)
+    assert not crm.calls
+
+
+async def test_what_was_expected_of_an_unknown_property_is_no_conflict(tool: Tool, crm: respx.MockRouter) -> None:
+    crm.get(f"{OBJECTS}/contacts/101").respond(json=record())
+    error = await failed(tool, "update_contact", contact_id="101", phone="2", expected={"shoe": "43"})
+    assert (error.code, error.outcome, error.fields) == (
+        Code.INVALID_INPUT,
+        Outcome.NOT_APPLIED,
+        {"shoe": "is no property of the account"},
+    )
+
+
+async def test_an_archived_contact_is_not_changed_and_said_how_to_look_for(tool: Tool, crm: respx.MockRouter) -> None:
+    crm.patch(f"{OBJECTS}/contacts/101").respond(404, json=refusal("OBJECT_NOT_FOUND"))
+    error = await failed(tool, "update_contact", contact_id="101", phone="2")
+    assert (error.code, error.outcome) == (Code.NOT_FOUND, Outcome.NOT_APPLIED)
+    assert "archived" in error.next_step
+
+
+async def test_a_currency_the_account_does_not_have_is_the_callers(tool: Tool, crm: respx.MockRouter) -> None:
+    fault = {"message": "XAU was not one of the allowed options", "code": "INVALID_OPTION"}
+    route = crm.post(f"{OBJECTS}/deals").respond(400, json=refusal("VALIDATION_ERROR", errors=[fault]))
+    given = {"dealname": "Gold", "dealstage": "won", "contact_id": "101", "currency": "XAU"}
+    error = await failed(tool, "create_deal", **given)
+    assert (error.code, error.outcome, route.call_count) == (Code.INVALID_INPUT, Outcome.NOT_APPLIED, 1)
+
+
 async def test_archiving_shows_what_goes(tool: Tool, crm: respx.MockRouter, person: Person) -> None:
     crm.get(f"{OBJECTS}/contacts/101").respond(json={**ADA, "associations": {"deals": {"results": [{"id": "201"}]}}})
     route = crm.delete(f"{OBJECTS}/contacts/101").respond(204)
@@ -477,6 +508,13 @@ async def test_a_task_is_for_a_time_to_come(tool: Tool, crm: respx.MockRouter) -
     for due in ("2020-01-31T09:00:00Z", "2099-01-31T09:00:00", "tomorrow"):
         assert (await failed(tool, "create_task", **given, due=due)).code is Code.INVALID_INPUT
     assert route.call_count == 1
+
+
+async def test_a_change_tells_a_description_only_where_it_changed_that(tool: Tool, crm: respx.MockRouter) -> None:
+    crm.patch(f"{OBJECTS}/deals/201").respond(json=record("201", dealname="Engines", description="Twelve, in brass"))
+    assert "description" not in await tool("update_deal", deal_id="201", dealname="Engines")
+    changed = await tool("update_deal", deal_id="201", properties={"description": "Twelve, in brass"})
+    assert changed["description"] == "Twelve, in brass"
 
 
 async def test_a_person_is_asked_before_a_deal_moves(tool: Tool, crm: respx.MockRouter, person: Person) -> None:

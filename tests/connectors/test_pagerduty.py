@@ -213,10 +213,58 @@ async def test_a_person_is_asked_before_escalation_stops(tool: Tool, pd: respx.M
     assert route.call_count == 2
 
 
+@pytest.mark.parametrize("answer", [refusal(2001, "Incident Already Resolved"), refusal(1001)])
+@pytest.mark.parametrize(
+    ("wanted", "there", "code"),
+    [
+        ({"status": "resolved"}, {"status": "resolved"}, Code.ALREADY_DONE),
+        ({"status": "acknowledged"}, {"status": "acknowledged"}, Code.ALREADY_DONE),
+        ({"status": "resolved", "title": "Down"}, {"status": "resolved", "title": "Down"}, Code.ALREADY_DONE),
+        ({"status": "acknowledged"}, {"status": "resolved"}, Code.CONFLICT),
+        ({"user_ids": ["PUIDA1"]}, {"status": "resolved", "assignments": []}, Code.CONFLICT),
+        ({"title": "Down"}, {"status": "resolved"}, Code.CONFLICT),
+        ({"escalation_policy_id": "PPOL001"}, {"status": "resolved"}, Code.CONFLICT),
+    ],
+)
+async def test_an_incident_that_is_resolved_already_was_not_changed_by_it(
+    tool: Tool, pd: respx.MockRouter, answer: Any, wanted: dict[str, Any], there: dict[str, Any], code: Code
+) -> None:
+    pd.get("/incidents/QINC0001").respond(json={"incident": incident(**there)})
+    pd.get("/incidents/QINC0001/notes").respond(json={"notes": []})
+    route = pd.put("/incidents/QINC0001").respond(400, json=answer)
+    error = await failed(tool, "update_incident", incident_id="QINC0001", **wanted)
+    outcome = Outcome.NOT_APPLIED if code is Code.CONFLICT else Outcome.APPLIED
+    assert (error.code, error.outcome, route.call_count) == (code, outcome, 1)
+    if code is Code.CONFLICT:
+        assert (error.message, "new incident" in error.next_step) == (
+            "the incident is resolved; nothing was changed.",
+            True,
+        )
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "step"),
+    [
+        (1008, Code.INVALID_INPUT, "from_email"),
+        (2011, Code.INVALID_INPUT, "from_email"),
+        (1015, Code.CONFLICT, "list_oncalls"),
+        (1007, Code.NOT_FOUND, ""),
+        (2013, Code.NOT_FOUND, ""),
+    ],
+)
+async def test_an_incident_that_could_reach_nobody_says_what_to_give(
+    tool: Tool, pd: respx.MockRouter, number: int, code: Code, step: str
+) -> None:
+    pd.get("/services/PSERV01").respond(json={"service": {"id": "PSERV01", "name": "Checkout"}})
+    route = pd.post("/incidents").respond(400, json=refusal(number))
+    error = await failed(tool, "create_incident", **OPEN)
+    assert (error.code, error.outcome, route.call_count) == (code, Outcome.NOT_APPLIED, 1)
+    assert step in error.next_step
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        (httpx.Response(400, json=refusal(2001, "Incident already resolved")), Code.ALREADY_DONE),
         (httpx.Response(409, json=refusal(1005)), Code.CONFLICT),
         (httpx.Response(402, json=refusal(2014)), Code.PERMISSION),
     ],

@@ -459,3 +459,10 @@ async def test_subscriptions_are_one_for_each_topic(api: Provider, call: Calling
     assert (await manage.check(bound, "1", {})) is None
     await manage.remove(bound, "1,2", {})
     assert len(api.asked_for("Unsubscribe")) == 2
+
+
+async def test_the_identity_is_the_shop(api: Provider, call: Calling) -> None:
+    api.says("Shop", {"shop": {"name": "Tea", "myshopifyDomain": "tea.myshopify.com"}})
+    bound = Api(call.wire(shopify, BASE), Deadline.after(5), Trail(), Effect.READ, SilentHost())
+    assert shopify.identify is not None
+    assert await shopify.identify(bound) == "Tea (tea.myshopify.com)"

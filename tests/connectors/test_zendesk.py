@@ -427,6 +427,16 @@ async def test_a_person_is_asked_before_a_ticket_is_solved(tool: Tool, desk: res
     assert route.call_count == 1
 
 
+async def test_an_address_without_an_account_is_not_taken_for_a_missing_ticket(
+    tool: Tool, desk: respx.MockRouter
+) -> None:
+    told = {"error": {"title": "No help desk at acme.zendesk.com", "message": "There is no help desk configured here."}}
+    desk.get("/tickets/7").respond(404, json=told)
+    error = await failed(tool, "get_ticket", ticket_id=7)
+    assert (error.code, error.retry) == (Code.PERMISSION, Retry.AFTER_HUMAN)
+    assert "zendesk.com" in error.next_step
+
+
 async def test_a_closed_ticket_is_a_conflict(tool: Tool, desk: respx.MockRouter) -> None:
     details = {"status": [{"description": "Status: closed prevents ticket update"}]}
     desk.put("/tickets/7").respond(422, json={"error": "RecordInvalid", "description": "x", "details": details})

@@ -58,7 +58,7 @@ def _print_left_out(connector: Connector) -> None:
     """What of a description is no tool, and why."""
     if not connector.left_out:
         return
-    emit("", f"{len(connector.left_out)} operations of the description are no tools:")
+    emit("", f"No tools, of the description's operations: {len(connector.left_out)}.")
     table(("OPERATION", "WHY"), [(quote(name, 80), why) for name, why in list(connector.left_out.items())[:_LEFT_OUT]])
     if len(connector.left_out) > _LEFT_OUT:
         emit(f"… and {len(connector.left_out) - _LEFT_OUT} more; --json names all.")

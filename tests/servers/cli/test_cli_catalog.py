@@ -144,9 +144,23 @@ def test_show_lists_what_of_a_description_is_no_tool_and_why(place: Place, tmp_p
                     "servers": [{"url": "https://things.example.com"}], "paths": paths})
     )  # fmt: skip
     shown = place.run("show", f"openapi:{file}")
-    assert "25 operations of the description are no tools:" in shown.out
+    assert "No tools, of the description's operations: 25." in shown.out
     assert "no read operation shows what it would hit" in shown.out
     assert "and 5 more" in shown.out
     left = json.loads(place.run("show", f"openapi:{file}", "--json").out)["left_out"]
     assert len(left) == 25
     assert set(left.values()) == {"no read operation shows what it would hit"}
+
+
+def test_show_lists_what_is_left_out_without_obeying_its_name(place: Place, tmp_path: Path) -> None:
+    nothing = {"responses": {"204": {"description": "x"}}}
+    paths = {
+        "/a\x1b[31m\u202e{id}": {"delete": {"operationId": "del\x1b]0;pwn\x07ete", **nothing}},
+        "/ok": {"get": {"operationId": "listOk", **nothing}},
+    }
+    file = tmp_path / "evil.json"
+    facts = {"openapi": "3.0.0", "info": {"title": "T", "version": "1"}, "servers": [{"url": "https://t.example.com"}]}
+    file.write_text(json.dumps({**facts, "paths": paths}))
+    shown = place.run("show", f"openapi:{file}")
+    assert "operations: 1." in shown.out
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown.out)

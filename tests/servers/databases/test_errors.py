@@ -156,7 +156,7 @@ async def test_a_wrong_statement_is_the_agent_s_to_mend(world: World) -> None:
         error = await refused(world, sql)
         assert (sql, error.code) == (sql, Code.INVALID_INPUT)
     error = await refused(world, "SELECT * FROM nowhere")
-    assert error.code is Code.NOT_FOUND
+    assert (error.code, error.next_step[:16]) == (Code.NOT_FOUND, "Call list_tables")
 
 
 async def test_a_value_that_no_column_holds_is_the_agent_s_to_mend(world: World) -> None:

@@ -26,6 +26,8 @@ PREFIX = "clew://events/"
 _LOOK = 1.0
 """Seconds between looks for events that another process has stored."""
 _SHOWN = 20
+_LISTENERS = 100_000
+"""Each caller has a share of its own before that (`servers.holding`)."""
 
 
 class EventResources:
@@ -37,7 +39,7 @@ class EventResources:
         self._tenancy = runtime.tenancy
         self._names = {each.name: each.title or each.name for each in connectors if each.name in runtime.hears}
         self._bus = InMemorySubscriptionBus()
-        self._listener = ListenHandler(self._bus)
+        self._listener = ListenHandler(self._bus, max_subscriptions=_LISTENERS)
         self._subscribed: dict[str, list[Any]] = {}
         self._watching: asyncio.Task[None] | None = None
         self._stale = False

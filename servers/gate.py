@@ -23,7 +23,8 @@ from clew.auth.issuer_keys import IssuerOutageError
 from clew.core.connection import LOCAL_TENANT
 from clew.core.fields import as_list, as_object
 from clew.core.secret import Secret
-from clew.servers.http_settings import HttpSettings
+from clew.servers.holding import NOBODY, Holdings
+from clew.servers.http_settings import MOST_OPEN, HttpSettings
 from clew.servers.offering import View
 from clew.servers.permits import Permits
 from clew.servers.principals import Caller, Principal
@@ -179,11 +180,13 @@ class Gate:
     vouching: Vouching | None = None
     permits: Permits = field(default_factory=Permits)
     most_body: int = 0
+    holdings: Holdings = field(default_factory=lambda: Holdings(MOST_OPEN))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or let a request in with its caller as the scope's `user`."""
         request = Request(scope, receive)
         refusal = await self.security.validate_request(request)
+        caller = NOBODY
         if refusal is None and self.runtime.closing and _begins(request):
             # Nothing was done, so whoever sends it again to another worker does no harm. Other requests are let in: a
             # client whose call has just ended may want the tools' schemas to read its result.
@@ -194,12 +197,15 @@ class Gate:
             except AnsweredError as error:
                 refusal = error.response
             else:
+                caller = principal.issuer, principal.subject
                 scope["user"], scope["auth"] = Caller(principal), AuthCredentials(list(principal.scopes))
                 if self.permits and request.method == "POST":
                     receive, refusal = await self._stepped(receive, principal, self.resource)
-        if refusal is None:
-            proven(scope)
-        await (refusal or self.app)(scope, receive, send)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        proven(scope)
+        await self.holdings.serve(self.app, caller, scope, receive, send)
 
     async def _stepped(
         self, receive: Receive, principal: Principal, resource: Resource

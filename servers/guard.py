@@ -177,6 +177,12 @@ def most_waiting() -> int:
     return min(_MOST_WAITING, max(16, _files() - _KEPT_FILES))
 
 
+def most_open_requests() -> int:
+    """Requests that may be under way at once, each on a connection: what files there are beside those that wait."""
+    room = max(32, _files() - _KEPT_FILES)
+    return max(room - most_waiting(), room // 2)
+
+
 def _files() -> int:
     try:
         import resource

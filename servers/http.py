@@ -31,6 +31,7 @@ from clew.servers.console.pages import console_routes
 from clew.servers.console_address import BASE, announced
 from clew.servers.gate import WELL_KNOWN, Gate, Resource, Vouching
 from clew.servers.guard import configure, raise_file_limit
+from clew.servers.holding import Holdings
 from clew.servers.http_settings import HttpSettings
 from clew.servers.mcp import build_server
 from clew.servers.offering import View
@@ -80,6 +81,7 @@ def create_app(
     managers: list[StreamableHTTPSessionManager] = []
     routes: list[BaseRoute] = []
     permits = read_permits(settings.scopes, list(runtime.tools.values())) if vouching else Permits()
+    holdings = Holdings(settings.most_open)
     whole = runtime.view.without([name for name, each in runtime.tools.items() if not permits.offers(each)])
 
     def serve(view: View, own: View | None) -> StreamableHTTPSessionManager:
@@ -98,7 +100,7 @@ def create_app(
         resource = Resource(settings.url or f"http://{host}:{port}", path, titles, scopes)
         gate = Gate(
             StreamableHTTPASGIApp(manager), runtime, TransportSecurityMiddleware(security), view, resource, vouching,
-            permits, settings.most_body,
+            permits, settings.most_body, holdings,
         )  # fmt: skip
         routes.append(Route(path, gate))
         if vouching is not None:

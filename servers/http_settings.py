@@ -14,9 +14,10 @@ SECRET = "CLEW_HTTP_CLIENT_SECRET"  # noqa: S105 - the variable's name
 VARIABLES = ("CLEW_HTTP_URL", "CLEW_HTTP_ISSUER", "CLEW_HTTP_CLIENT_ID", SECRET)
 VERIFY = ("jwt", "introspection")
 MOST_BODY = 4 * 1024 * 1024
+MOST_OPEN = 256
 _LISTS = ("algorithms", "origins")
 _FLAGS = ("strict", "sessions")
-_SMALLEST, _LARGEST = 64 * 1024, 64 * 1024 * 1024
+_RANGES = {"most_body": (64 * 1024, 64 * 1024 * 1024, "bytes"), "most_open": (4, 1_000_000, "a number")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class HttpSettings:
     calls use: `user` (each caller's own), `server` (those of the server's tenant, for all), or the name of a claim
     (`org_id`: shared by all who have the same). `scopes` says which tools a scope opens; without it a good token opens
     all. Browsers are refused, but for `origins`. `sessions` keeps sessions of the older era in this process; behind a
-    proxy that takes turns it must be false. `most_body` is the largest request in bytes.
+    proxy that takes turns it must be false. `most_body` is the largest request in bytes. `most_open` is how many
+    requests one caller may have open at once, half of them streams, and how many sessions.
     """
 
     url: str = ""
@@ -50,6 +52,7 @@ class HttpSettings:
     origins: tuple[str, ...] = ()
     sessions: bool = True
     most_body: int = MOST_BODY
+    most_open: int = MOST_OPEN
 
     @property
     def has_users(self) -> bool:
@@ -100,9 +103,10 @@ def _checked(key: str, value: Any, where: str) -> Any:
         if not isinstance(value, bool):
             raise ConfigurationError(f"{where}: http.{key} must be true or false.")
         return value
-    if key == "most_body":
-        if not isinstance(value, int) or isinstance(value, bool) or not _SMALLEST <= value <= _LARGEST:
-            raise ConfigurationError(f"{where}: http.most_body must be bytes from {_SMALLEST} to {_LARGEST}.")
+    if key in _RANGES:
+        least, most, what = _RANGES[key]
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ConfigurationError(f"{where}: http.{key} must be {what} from {least} to {most}.")
         return value
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{where}: http.{key} must be a text.")

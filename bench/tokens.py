@@ -8,7 +8,8 @@ both servers take for the provider (tokens_results.py). Needs `pip install rs-bp
     npm install --prefix .cache/bench/tokens node@24 @notionhq/notion-mcp-server@2.5.2 \
         @modelcontextprotocol/server-github@2025.4.8 @modelcontextprotocol/server-slack@2025.4.25 \
         @hubspot/mcp-server@0.4.0 @softeria/ms-365-mcp-server@0.155.0 @cocal/google-calendar-mcp@2.6.3 \
-        @gongrzhe/server-gmail-autoauth-mcp@1.1.11 @tacticlaunch/mcp-linear@1.4.3 emulate@0.12.2
+        @gongrzhe/server-gmail-autoauth-mcp@1.1.11 @tacticlaunch/mcp-linear@1.4.3 shopify-mcp@1.0.8 \
+        @tsmztech/mcp-server-salesforce@0.0.6 emulate@0.12.2
     python -m venv .cache/bench/tokens/python && .cache/bench/tokens/python/bin/pip install mcp-atlassian==0.23.1
 
 Stripe's server asks Stripe for its tools, so it is not compared here.
@@ -161,6 +162,32 @@ PEERS = (
             ("comment", ["jira_add_comment"], ["add_comment"]),
         ),
         {"JIRA_URL": "https://none.atlassian.net", "JIRA_USERNAME": "none@example.com", "JIRA_API_TOKEN": "none"},
+    ),
+    Peer(
+        "shopify",
+        "shopify-mcp 1.0.8",
+        node("shopify-mcp"),
+        (
+            ("find an order", ["get-orders"], ["search_orders"]),
+            ("read it", ["get-order-by-id"], ["get_order"]),
+            ("find a product", ["get-products"], ["search_products"]),
+            ("read it", ["get-product-by-id"], ["get_product"]),
+            ("find a customer", ["get-customers"], ["search_customers"]),
+        ),
+        {"SHOPIFY_ACCESS_TOKEN": "none", "MYSHOPIFY_DOMAIN": "none.myshopify.com"},
+    ),
+    Peer(
+        "salesforce",
+        "@tsmztech/mcp-server-salesforce 0.0.6",
+        node("salesforce-connector"),
+        (
+            ("find a record", ["salesforce_search_all"], ["search_records"]),
+            ("query", ["salesforce_query_records"], ["query_records"]),
+            ("what fields there are", ["salesforce_describe_object"], ["describe_object"]),
+            ("create one", ["salesforce_dml_records"], ["create_record"]),
+            ("change it", ["salesforce_dml_records"], ["update_record"]),
+        ),
+        {"SALESFORCE_USERNAME": "none", "SALESFORCE_PASSWORD": "none", "SALESFORCE_TOKEN": "none"},
     ),
 )
 

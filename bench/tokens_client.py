@@ -68,7 +68,7 @@ async def started(
     program: Sequence[str],
     environment: Mapping[str, str],
     files: Mapping[str, str],
-    seconds: float = 90,
+    seconds: float = 300,
 ) -> AsyncGenerator[Session]:
     """A server in an empty home that holds `files`; `{home}` in the environment is that folder. Raises `OSError`,
     `TimeoutError`, `EOFError`."""

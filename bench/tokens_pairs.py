@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from bench.token_sites import slack
 from bench.tokens_client import APP, node
 from bench.tokens_upstream import Site
 
@@ -49,6 +50,8 @@ class Pair:
     """Its name in emulate."""
     beside: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What emulate lacks: answers by path."""
+    complete: Callable[[Any], Any] | None = None
+    """Adds to an answer of emulate's what the provider's has besides."""
     site: Callable[[], tuple[Site, Known]] | None = None
     """An upstream of our own, where emulate has none; and what the tasks need to know of it."""
     scopes: Sequence[str] = ()
@@ -253,6 +256,7 @@ PAIRS = (
             }
         },
         service="slack",
+        complete=slack.complete,
         fill=_fill_slack,
     ),
     Pair(

@@ -1,8 +1,8 @@
 """What results cost a model: the same upstream answers through a peer's server and through `clew serve`.
 
-The upstream is emulate on loopback, seeded anew for each side. Counted is the text that a tool result holds. A peer
-from npm has fixed hosts: tokens_preload.cjs sends what it asks of them to loopback. TOKENS_SHOW=1 prints what was
-counted.
+The upstream is emulate on loopback, or one of token_sites/, seeded anew for each side. Counted is the text that a tool
+result holds. A peer has fixed hosts: tokens_preload.cjs sends what it asks of them to loopback, tokens_python/ does so
+for one from PyPI. TOKENS_SHOW=1 prints what was counted.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,8 +20,10 @@ from typing import Any
 
 import httpx
 
+from bench.token_sites import hubspot, jira, linear, microsoft, notion, shopify
 from bench.tokens_client import NODE, PLACE, Session, counter, started
-from bench.tokens_pairs import ADA, PAIRS, TOKEN, Calls, Known, Pair
+from bench.tokens_pairs import ADA, TOKEN, Calls, Known, Pair
+from bench.tokens_pairs import PAIRS as EMULATED
 from bench.tokens_upstream import before, serving
 from clew.auth.facts import Facts
 from clew.core.connection import Connection
@@ -28,8 +31,10 @@ from clew.core.secret import Secret
 from clew.servers.settings import Settings
 from clew.servers.store import open_store
 
+PAIRS = (*EMULATED, hubspot.PAIR, jira.PAIR, linear.PAIR, microsoft.PAIR, notion.PAIR, shopify.PAIR)
 CLEW = str(Path(sys.executable).parent / "clew")
 PRELOAD = Path(__file__).with_name("tokens_preload.cjs")
+PRELOADED = Path(__file__).with_name("tokens_python")
 
 
 def _free() -> int:
@@ -47,7 +52,8 @@ async def upstream(pair: Pair) -> AsyncGenerator[tuple[str, Known]]:
             yield url, known
         return
     async with _emulated(pair) as (url, known), contextlib.AsyncExitStack() as stack:
-        yield stack.enter_context(serving(before(url, pair.beside))) if pair.beside else url, known
+        whole = not (pair.beside or pair.complete)
+        yield url if whole else stack.enter_context(serving(before(url, pair.beside, pair.complete))), known
 
 
 @contextlib.asynccontextmanager
@@ -104,7 +110,7 @@ async def theirs(pair: Pair) -> dict[str, int | None]:
     async with upstream(pair) as (url, known):
         hosts = json.dumps(dict.fromkeys(pair.hosts, url))
         given = {name: value.replace("{url}", url) for name, value in pair.environment.items()}
-        environment = {**given, "TOKENS_HOSTS": hosts}
+        environment = {**given, "TOKENS_HOSTS": hosts, "PYTHONPATH": str(PRELOADED)}
         program = [*pair.program]
         if program[0] == NODE:
             program[1:1] = ["--require", str(PRELOAD)]
@@ -124,7 +130,7 @@ async def ours(pair: Pair) -> dict[str, int | None]:
                 "CLEW_KEY_PROVIDER": "file",
                 "CLEW_ALLOW_WRITES": "1",
             }
-            await _store(pair, environment, url + pair.base)
+            await _store(pair, environment, url)
             async with started([CLEW, "serve", pair.connector], environment, {}) as session:
                 return await _counts(session, [(name, calls) for name, _, calls in pair.tasks(known)])
 
@@ -153,8 +159,10 @@ HEAD = """| connector | against | task | theirs | ours | ratio |
 
 
 def rows(wanted: Sequence[str]) -> list[str]:
-    """The table, a line for each task and one for all five. A pair that failed is told on standard error."""
+    """The table, a line for each task, one for all five, and one for all pairs. A pair that failed is told on standard
+    error."""
     lines: list[str] = []
+    totals: list[tuple[str, int, int]] = []
     for pair in PAIRS:
         if wanted and pair.connector not in wanted:
             continue
@@ -165,8 +173,15 @@ def rows(wanted: Sequence[str]) -> list[str]:
             continue
         both = [(their, our) for name in them if (their := them[name]) is not None and (our := us[name]) is not None]
         total = f"together ({len(both)})", sum(their for their, _ in both), sum(our for _, our in both)
+        totals.append(total)
         for name, their, our in [*((name, them[name], us[name]) for name in them), total]:
             figures = [f"{their}", f"{our}", f"{our / their:.2f}"] if their and our else ["", "", ""]
             lines.append(f"| {' | '.join([pair.connector, pair.peer, name, *figures])} |")
             print(lines[-1], flush=True)
+    if len(totals) > 1:
+        them_all, us_all = sum(their for _, their, _ in totals), sum(our for _, _, our in totals)
+        middle = statistics.median(our / their for _, their, our in totals)
+        lines.append(f"| all ({len(totals)}) | | together | {them_all} | {us_all} | {us_all / them_all:.2f} |")
+        lines.append(f"| all ({len(totals)}) | | median of the ratios | | | {middle:.2f} |")
+        print("\n".join(lines[-2:]), flush=True)
     return lines

@@ -4,7 +4,7 @@ single answers that it lacks.
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,7 +15,7 @@ _HOP = ("content-length", "content-encoding", "transfer-encoding", "connection",
 
 
 @contextlib.contextmanager
-def serving(site: Site) -> Iterator[str]:
+def serving(site: Site) -> Generator[str]:
     """The site's address on loopback, while this is open. Its calls come one after another."""
     turn = threading.Lock()
 
@@ -51,8 +51,8 @@ def serving(site: Site) -> Iterator[str]:
             thread.join()
 
 
-def before(url: str, beside: Mapping[str, Any]) -> Site:
-    """What stands at `url`, with answers of our own at the paths that it lacks."""
+def before(url: str, beside: Mapping[str, Any], complete: Callable[[Any], Any] | None = None) -> Site:
+    """What stands at `url`, with answers of our own at the paths that it lacks, and its own made complete."""
     client = httpx.Client(base_url=url, timeout=20)
 
     def site(request: httpx.Request) -> httpx.Response:
@@ -60,6 +60,9 @@ def before(url: str, beside: Mapping[str, Any]) -> Site:
             return httpx.Response(200, json=beside[request.url.path])
         headers = {name: value for name, value in request.headers.items() if name not in (*_HOP, "host")}
         path = request.url.raw_path.decode()
-        return client.request(request.method, path, headers=headers, content=request.content)
+        said = client.request(request.method, path, headers=headers, content=request.content)
+        if complete is None or "json" not in said.headers.get("content-type", ""):
+            return said
+        return httpx.Response(said.status_code, json=complete(said.json()))
 
     return site

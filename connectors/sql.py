@@ -58,12 +58,14 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"password authentication failed|login failed|access denied for user|pg_hba\.conf|role \".{1,63}\" does not exist"
      r"|is not permitted to log in", "auth_revoked"),
     (r"server closed the connection|lost connection|gone away|connection (?:reset|refused)", "lost"),
+    (r"SQLITE_(?:IOERR|CANTOPEN|NOMEM|PROTOCOL|CORRUPT|NOTADB)", "transient"),
     (r"SQLITE_ERROR", "invalid_input"),
 )  # fmt: skip
 _KINDS = re.compile(
     r"DataError|ProgrammingError|NotSupportedError|IntegrityError|OverflowError|\w*ValueError|Unicode\w+"
 )
 """Classes of errors that are about the statement or its values, where a driver has no code for them."""
+_FAULTS = frozenset({"OperationalError", "InterfaceError", "InternalError"})
 _STATE_PLACES = ("sqlstate", "pgcode", "SQLSTATE", "orig.sqlstate", "error.sqlstate", "code", "error.code", "error")
 _NUMBER_PLACES = ("errno", "number", "mysql_errno", "code", "error.errno", "error.number", "error.code", "args[0]")
 
@@ -114,7 +116,8 @@ def _by_kind(response: Response) -> str | None:
     if number:
         mine = response.field("database") in ("mysql", "mariadb") and not number.startswith("2")
         return "invalid_input" if mine else None
-    return "invalid_input" if _KINDS.fullmatch(response.field("kind") or "") else None
+    kind = response.field("kind") or ""
+    return "invalid_input" if _KINDS.fullmatch(kind) else "transient" if kind in _FAULTS else None
 
 
 def _by_words(response: Response) -> str | None:

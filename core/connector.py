@@ -127,6 +127,8 @@ class Connector:
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool], init=False)
     asking: dict[str, Asking] = field(default_factory=dict[str, Asking], init=False)
     identify: "Callable[[Api], Awaitable[str]] | None" = field(default=None, init=False)
+    left_out: dict[str, str] = field(default_factory=dict[str, str], init=False)
+    """Operations of a description that are no tools, each with the reason."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -120,13 +120,18 @@ async def faults_are_told_apart(subject: Subject) -> Seen:
     if subject.connector.base_url.startswith("mail:"):
         seen.skipped.append("this connector does not speak HTTP")
         return seen
+    meet = _meet
+    if subject.connector.base_url.startswith("sql:"):
+        from clew.testing.database_chaos import meet_database
+
+        meet = meet_database
     for tool in subject.tools:
         arguments = None if tool.workflow else arguments_for(tool, subject.arguments)
         if arguments is None:
             why = "its steps are looked at" if tool.workflow else f"give it arguments in {FILE}"
             seen.skipped.append(f"{tool.name}: {why}")
             continue
-        await _meet(subject, tool, arguments, seen)
+        await meet(subject, tool, arguments, seen)
     return seen
 
 
@@ -142,7 +147,7 @@ async def _meet(subject: Subject, tool: Tool, arguments: Mapping[str, object], s
         seen.count += 1
         wrong = judge(subject.connector, tool, fault, ran)
         if wrong:
-            fix = "See docs/errors.md." if ran.code != "internal" else f"Fix it: {_cause(ran)}"
+            fix = "See docs/errors.md." if ran.code != "internal" else f"Fix it: {cause(ran)}"
             seen.findings.append(Finding(f"{tool.name} and {fault.words}: {wrong}.", fix, subject.at(tool)))
     if not sent:
         why = "it sends nothing" if quiet else f"it refuses the arguments made up; give it some in {FILE}"
@@ -183,7 +188,7 @@ def _stated(connector: Connector, ran: Ran) -> bool:
     return decision.source == "hook" or (isinstance(decision.source, Rule) and decision.source.not_applied)
 
 
-def _cause(ran: Ran) -> str:
+def cause(ran: Ran) -> str:
     """The last line of what was logged: the exception, with the place it came from."""
     lines = [line.strip() for line in ran.log.splitlines() if line.strip()]
     places = [line for line in lines if line.startswith("File ")]

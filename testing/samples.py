@@ -28,6 +28,7 @@ _GUESSES = (
     (r"(^|_)(url|uri|link|webhook)$", "https://example.com/a"),
     (r"(^|_)(time_?zone|tz)$", "Europe/Berlin"),
     (r"(^|_)currency$", "usd"),
+    (r"^sql$", "SELECT 1 AS name"),
     (r"(^|_)sha$", "0123456789abcdef0123456789abcdef01234567"),
 )
 """What an argument of such a name usually wants."""

@@ -15,12 +15,15 @@ import httpx
 from clew.core import audit
 from clew.core.api import Api
 from clew.core.call import Call, Structured, Walk
+from clew.core.carrier import Carrier, Rehearsed
 from clew.core.connection import Connection
 from clew.core.connector import Connector, Tool
+from clew.core.credentials import Credential
 from clew.core.deadline import Deadline
-from clew.core.errors import CallError
+from clew.core.errors import CallError, InternalError
 from clew.core.limiter import Limiter
 from clew.core.pages import GraphQLPages, Page, Paginator
+from clew.core.response import Response
 from clew.core.retry import RetryPolicy
 from clew.core.secret import Secret
 from clew.core.values import dataclass
@@ -52,6 +55,16 @@ class Observed(Api):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.paging: list[Paginator] = []
+        self.fault, self.carried, self.changing = "", 0, 0
+
+    async def carry(self, method: str, route: str, carrier: Carrier, *, safe: bool) -> Response:
+        """An operation of another transport than HTTP is only ever rehearsed. Raises `InternalError` where it cannot
+        be."""
+        if not self.fault or not isinstance(carrier, Rehearsed) or not carrier.rehearse(self.fault):
+            raise InternalError("this operation cannot be rehearsed.")
+        self.carried += 1
+        self.changing += not safe
+        return await super().carry(method, route, carrier, safe=safe)
 
     def _paginator(self, pages: Paginator | None) -> Paginator:
         found = super()._paginator(pages)
@@ -75,14 +88,16 @@ class Observed(Api):
 class Bare(Walk):
     """The walk without consent and journal: what the tool itself does."""
 
-    def __init__(self, keep: audit.Sink) -> None:
+    def __init__(self, keep: audit.Sink, fault: str = "") -> None:
         super().__init__(sink=keep)
+        self.fault = fault
         self.stages = (self.record, self.check, self.run)
         self.api: Observed | None = None
 
     async def run(self, call: Call, proceed: Callable[[Call], Awaitable[Structured]]) -> Structured:
         """The tool function with an `api` that is watched."""
         self.api = Observed(call.wire, call.deadline, call.trail, call.tool.effect, call.host)
+        self.api.fault = self.fault
         return call.tool.signature.structured(await call.tool.function(self.api, **call.typed))
 
 
@@ -105,13 +120,18 @@ class Token:
     def _open(self, name: str) -> Secret:
         return Secret(self.secret)
 
+    async def credential(self) -> Credential:
+        """For a transport that has no requests."""
+        return Credential("1", "basic", dict.fromkeys(("username", "password"), Secret(self.secret)))
+
     async def renew(self, generation: str) -> None:
         """The same secret is all there is."""
 
 
 @dataclass(slots=True)
 class Ran:
-    """How a run ended, and everything that it left."""
+    """How a run ended, and everything that it left. `carried` operations went over another transport than HTTP, of
+    which `changing` could have changed something."""
 
     result: dict[str, Any] | None
     error: CallError | None
@@ -119,6 +139,8 @@ class Ran:
     paging: list[Paginator]
     records: list[audit.Record] = field(default_factory=list[audit.Record])
     log: str = ""
+    carried: int = 0
+    changing: int = 0
 
     @property
     def code(self) -> str:
@@ -140,11 +162,13 @@ async def perform(
     seconds: float = 5.0,
     secret: str = "a-token",  # noqa: S107 - nobody's
     attempts: int = 2,
+    fault: str = "",
 ) -> Ran:
-    """Run `tool` against a provider that answers by `answering`. Waits take no time."""
+    """Run `tool` against a provider that answers by `answering`; other transports end by `fault`. Waits take no
+    time."""
     player, records = Player(answering), list[audit.Record]()
     connection = Connection("local", connector.name, "check")
-    walk = Bare(records.append)
+    walk = Bare(records.append, fault)
     async with httpx.AsyncClient(transport=player) as client:
         wire = Wire(
             connector,
@@ -163,8 +187,10 @@ async def perform(
                 result = await walk(call)
             except CallError as ended:
                 error = ended
-    paging = walk.api.paging if walk.api is not None else []
-    return Ran(result, error, player, paging, records, "\n".join(log))
+    ran = Ran(result, error, player, [], records, "\n".join(log))
+    if walk.api is not None:
+        ran.paging, ran.carried, ran.changing = walk.api.paging, walk.api.carried, walk.api.changing
+    return ran
 
 
 async def _no_wait(seconds: float) -> None:

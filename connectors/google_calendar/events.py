@@ -11,14 +11,17 @@ from .provider import LIST, READ, CalendarId, Cursor, google_calendar
 
 GUESTS_SHOWN = 50
 LINE = (
-    "id,status,summary,start,end,location,htmlLink,hangoutLink,recurringEventId,attendeesOmitted,"
-    "attendees(self,responseStatus)"
+    "id,status,summary,start,end,location,hangoutLink,recurringEventId,attendeesOmitted,attendees(self,responseStatus)"
 )
 
 
 def _own_response(guests: Any) -> Any:
     listed: list[Any] = guests or []
     return next((guest.get("responseStatus") for guest in listed if guest.get("self") is True), None)
+
+
+def _unusual(status: Any) -> Any:
+    return None if status == "confirmed" else status
 
 
 def _count(guests: Any) -> int | None:
@@ -53,7 +56,9 @@ class EventLine(BaseModel):
     """An event in a list. A cancelled one may have nothing but its id."""
 
     id: str
-    status: str
+    status: Annotated[
+        str | None, BeforeValidator(_unusual), Field(description="tentative or cancelled; else absent.")
+    ] = None
     title: Annotated[str | None, From("summary")] = None
     all_day: AllDay = None
     start: Starts = None
@@ -63,7 +68,6 @@ class EventLine(BaseModel):
     my_response: OwnResponse = None
     repeats: Repeats = None
     meeting: Annotated[str | None, From("hangoutLink")] = None
-    url: Annotated[str | None, From("htmlLink")] = None
 
 
 class EventPage(BaseModel):

@@ -51,6 +51,7 @@ class ContactLine(Record):
 class Contact(ContactLine):
     """A contact; `companies` and `deals` are ids of what it is associated with."""
 
+    url: str | None = None
     phone: str | None = None
     jobtitle: str | None = None
     hs_lead_status: str | None = None
@@ -63,6 +64,7 @@ class Contact(ContactLine):
 class CompanyLine(Record):
     """A company in a search."""
 
+    url: str | None = None
     name: str | None = None
     domain: str | None = None
     city: str | None = None

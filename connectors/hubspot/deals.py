@@ -57,6 +57,7 @@ class DealLine(Record):
 class Deal(DealLine):
     """A deal; `contacts` and `companies` are ids of what it is associated with."""
 
+    url: str | None = None
     hs_is_closed: str | None = None
     hs_is_closed_won: str | None = None
     description: str | None = None
@@ -172,7 +173,9 @@ async def update_deal(
     wanted = given(properties, **own, hubspot_owner_id=hubspot_owner_id)
     if "pipeline" in wanted and "dealstage" not in wanted:
         raise errors.InvalidInputError("a pipeline has stages of its own.", next_step="Give pipeline and dealstage.")
-    return await change(api, DEAL, deal_id, Deal, wanted=wanted, expected=expected)
+    deal = await change(api, DEAL, deal_id, Deal, wanted=wanted, expected=expected)
+    # The longest of a deal by far, which whoever did not change it has read or does not need.
+    return deal if "description" in wanted else deal.model_copy(update={"description": None})
 
 
 MONEY = ("dealstage", "pipeline", "amount", "closedate", "deal_currency_code")

@@ -60,7 +60,6 @@ class Record(BaseModel):
 
     id: str
     updated_at: str | None = None
-    url: str | None = None
     warnings: Annotated[list[str] | None, Field(description="HubSpot's words on what it did otherwise.")] = None
     more: Annotated[dict[str, str | None] | None, Field(description="What `show` asked for.")] = None
     no_such_property: Annotated[list[str] | None, Field(description="Of `show`: unknown in this account.")] = None

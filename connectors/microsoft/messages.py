@@ -22,7 +22,7 @@ WHOLE = (
 ATTACHED = "attachments($select=id,name,contentType,size,isInline)"
 AS_TEXT = {"Prefer": f'{IMMUTABLE}, outlook.body-content-type="text"'}
 
-PREVIEW, SHOWN = 160, 8000
+PREVIEW, SHOWN = 100, 8000
 """Characters of a text: an answer must stay below 10 kB."""
 
 

@@ -52,7 +52,7 @@ class Raw(BaseModel):
 
 
 class Message(BaseModel):
-    """A message. `thread_ts` is there in a thread: equal to `ts` in the message that started it."""
+    """A message. `thread_ts` is there in a thread, outside read_thread: equal to `ts` in the one that started it."""
 
     ts: Annotated[str, Field(description="The message's id in its channel.")]
     time: str
@@ -215,7 +215,9 @@ async def read_thread(api: Api, channel: Channel, thread_ts: Ts, cursor: Cursor 
     """Read a thread, oldest first: the message that started it, then the replies."""
     asked: Form = {"channel": channel, "ts": thread_ts, "limit": SIZE, "cursor": cursor}
     found = await api.post("/conversations.replies", form=asked, into=Listed)
-    return _page(found, cursor)
+    page = _page(found, cursor)
+    # The one that was asked for, in every message.
+    return page.model_copy(update={"items": [each.model_copy(update={"thread_ts": None}) for each in page.items]})
 
 
 def _page(found: Listed, cursor: str | None) -> Page[Message]:

@@ -8,12 +8,16 @@ from clew.auth.advice import connect_command
 from clew.auth.connections import Status
 from clew.core.connector import Connector, Effect, Tool
 from clew.core.credentials import Scheme
+from clew.core.errors import quote
 from clew.core.registry import load
 from clew.servers.budget import BUDGET_TOKENS, tool_tokens, warning
 from clew.servers.cli.output import emit, emit_json, facts, table, talk
 from clew.servers.cli.start import begin
 from clew.servers.settings import Settings
 from clew.servers.store import stored_status
+
+_LEFT_OUT = 20
+"""Operations that are no tools, of which this many are listed."""
 
 
 def show_connector(arguments: Namespace) -> int:
@@ -44,9 +48,20 @@ def show_connector(arguments: Namespace) -> int:
         named = ", ".join(f"{name} ({', '.join(lacks)})" for name, lacks in hidden.items())
         emit("", f"Not offered to agents, because no account was granted what they need: {named}.")
         emit(f"To offer them: {connect_command('oauth2', connector.name)} --scopes {','.join(scopes)}")
+    _print_left_out(connector)
     if stages:
         emit("", "A call walks through these stages:", *(f"  {stage}" for stage in stages))
     return 0
+
+
+def _print_left_out(connector: Connector) -> None:
+    """What of a description is no tool, and why."""
+    if not connector.left_out:
+        return
+    emit("", f"No tools, of the description's operations: {len(connector.left_out)}.")
+    table(("OPERATION", "WHY"), [(quote(name, 80), why) for name, why in list(connector.left_out.items())[:_LEFT_OUT]])
+    if len(connector.left_out) > _LEFT_OUT:
+        emit(f"… and {len(connector.left_out) - _LEFT_OUT} more; --json names all.")
 
 
 def _show_tokens(connector: Connector, as_json: bool) -> int:
@@ -102,6 +117,7 @@ def _facts(connector: Connector, settings: Settings) -> dict[str, Any]:
             for each in declared.limits
         ],
         "docs": connector.docs or None,
+        "left_out": dict(connector.left_out),
         "tools": [
             {
                 "name": tool.name,

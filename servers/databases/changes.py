@@ -148,6 +148,8 @@ def judged(response: Response) -> Verdict | None:
             next_step="Read that row. If it is not what you want, change it, or use another key.",
             outcome=Outcome.NOT_APPLIED,
         )
+    if verdict is not None and verdict.code == "not_found" and response.status == ASKED:
+        return replace(verdict, next_step="Call list_tables and use its names; the role may not see all there are.")
     if verdict is not None and verdict.code == "contract_changed" and response.status == ASKED:
         return Verdict(
             "invalid_input",

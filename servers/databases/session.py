@@ -90,6 +90,18 @@ class Session:
             facts["reached"] = False
         return _response(500 if self._sent else self.refusal, facts)
 
+    def rehearse(self, fault: str) -> bool:
+        """Fail for `clew check` (`core.carrier.Rehearsed`)."""
+        from clew.servers.databases.rehearsal import Rehearsal, errors_of
+
+        impossible = not self.keep if fault.startswith("commit") else self.writes and fault in ("large", "type")
+        if impossible or not errors_of(self.dialect.profile.product):
+            return False
+        self.dialect = Rehearsal(self.dialect, fault)
+        if self.writes:  # there are no rows that it could change
+            self.work = lambda connection: None
+        return True
+
     def _run(self, login: Login, seconds: float) -> Exception | None:
         """The operation, in a thread. What fails is returned: an exception that nobody waits for is no news."""
         try:

@@ -80,6 +80,7 @@ def connector_of(found: Described) -> Connector:
         graphql=found.graphql,
         docs=found.docs,
     )
+    made.left_out.update(found.left_out)
     functions = {offer.name: Operation(offer) for offer in found.offers.values()}
     for offer in found.offers.values():
         preview = functions[offer.preview] if offer.preview else None

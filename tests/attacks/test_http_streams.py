@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import gc
 import json
-import resource
+import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.attacks.http_world import ACCEPT, ALL, HELLO, LIST, World, world
+
+from clew.servers.guard import GuardedProtocol
 
 pytestmark = pytest.mark.anyio
 
@@ -69,24 +72,39 @@ async def test_a_caller_who_never_ends_sessions_keeps_the_newest_ones(tmp_path: 
 
 async def test_an_answer_that_nobody_reads_costs_its_sender_alone(made: World) -> None:
     token = made.issuer.token(ALL)
-    body = json.dumps(LIST).encode()
+    version = "2026-07-28"
+    meta = {"protocolVersion": version, "clientInfo": {"name": "x", "version": "1"}, "clientCapabilities": {}}
+    listing = {**LIST, "params": {"_meta": {f"io.modelcontextprotocol/{name}": each for name, each in meta.items()}}}
+    shown = {"mcp_protocol_version": version, "mcp_method": "tools/list"}
+    whole = await made.post(token, body=listing, **shown)
+    assert (whole.status_code, len(whole.content) > 10_000) == (200, True), "an answer that is worth something"
+    body = json.dumps(listing).encode()
     head = (
         f"POST /mcp HTTP/1.1\r\nHost: {made.base.removeprefix('http://')}\r\nAuthorization: Bearer {token}\r\n"
         "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
-        f"Mcp-Protocol-Version: 2025-11-25\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Mcp-Protocol-Version: {version}\r\nMcp-Method: tools/list\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     host, port = made.base.removeprefix("http://").split(":")
     writers: list[asyncio.StreamWriter] = []
     try:
-        for _ in range(20):
-            _, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        for _ in range(5):
+            wire = socket.socket()
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or the system would take some MB for each
+            wire.connect((host, int(port)))
+            _, writer = await asyncio.open_connection(sock=wire, limit=1024)
             writers.append(writer)
             writer.transport.pause_reading()  # type: ignore[attr-defined]
-            writer.write((head + body) * 200)
+            writer.write((head + body) * 1000)
+        ours = {writer.get_extra_info("sockname") for writer in writers}
+        serving: list[GuardedProtocol] = []
+        async with asyncio.timeout(60):
+            while len(serving) < 5 or not all(each.flow.write_paused for each in serving):
+                await asyncio.sleep(0.1)
+                found = gc.get_objects()
+                serving = [each for each in found if isinstance(each, GuardedProtocol) and each.client in ours]
         assert await works(made)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
-        assert grown < 200, f"{grown} MB for answers that nobody reads"
+        held = [each.transport.get_write_buffer_size() for each in serving]
+        assert max(held) < 64 * 1024 + 2 * len(whole.content), "no more than fills the buffer once, of 1000 answers"
     finally:
         for writer in writers:
             writer.transport.abort()

@@ -102,7 +102,7 @@ def test_what_a_description_makes_is_fit_too(source: str, tmp_path: Path) -> Non
     card = check(f"{source}:{file}{OPTIONS.get(source, '')}")
     assert card.passed, card.as_dict()
     assert card.seen["effects"].count > 0
-    assert card.seen["chaos"].count > 0 or source == "sql"  # its tools make no HTTP requests
+    assert card.seen["chaos"].count > 0
     assert card.seen["snapshot"].skipped
 
 

@@ -102,7 +102,6 @@ async def test_a_search_asks_for_its_projection_alone(tool: Tool, crm: respx.Moc
             {
                 "id": "101",
                 "updated_at": "2026-02-01T00:00:00.000Z",
-                "url": "https://app.hubspot.com/contacts/4711/record/0-1/101",
                 "email": "ada@home.example",
                 "firstname": "Ada",
                 "no_such_property": ["tier"],
@@ -509,6 +508,13 @@ async def test_a_task_is_for_a_time_to_come(tool: Tool, crm: respx.MockRouter) -
     for due in ("2020-01-31T09:00:00Z", "2099-01-31T09:00:00", "tomorrow"):
         assert (await failed(tool, "create_task", **given, due=due)).code is Code.INVALID_INPUT
     assert route.call_count == 1
+
+
+async def test_a_change_tells_a_description_only_where_it_changed_that(tool: Tool, crm: respx.MockRouter) -> None:
+    crm.patch(f"{OBJECTS}/deals/201").respond(json=record("201", dealname="Engines", description="Twelve, in brass"))
+    assert "description" not in await tool("update_deal", deal_id="201", dealname="Engines")
+    changed = await tool("update_deal", deal_id="201", properties={"description": "Twelve, in brass"})
+    assert changed["description"] == "Twelve, in brass"
 
 
 async def test_a_person_is_asked_before_a_deal_moves(tool: Tool, crm: respx.MockRouter, person: Person) -> None:

@@ -194,10 +194,10 @@ async def test_a_page_of_long_messages_stays_below_ten_kilobytes(tool: Tool, api
 
 
 async def test_a_long_text_is_cut_in_a_list_and_whole_alone(tool: Tool, api: respx.MockRouter) -> None:
-    long = message(text="x" * 700)
+    long = message(text="x" * 700, thread_ts=TS)
     answer(api, "conversations.replies", messages=[long])
     (shown,) = (await tool("read_thread", **CHANNEL, thread_ts=TS))["items"]
-    assert (len(shown["text"]), shown["text_length"]) == (501, 700)
+    assert (len(shown["text"]), shown["text_length"], "thread_ts" in shown) == (501, 700, False)
     alone = await tool("get_message", **CHANNEL, ts=TS)
     assert (alone["text"], "text_length" in alone) == ("x" * 700, False)
 

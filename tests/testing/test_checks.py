@@ -113,6 +113,41 @@ def test_chaos_finds_a_write_that_says_nothing_happened_when_nobody_knows(make: 
     assert any("send_thing and a read timeout: it ends with not_found, not outcome_unknown" in line for line in found)
 
 
+class Lying:
+    """A carrier that can be rehearsed, and says of every fault that nothing happened."""
+
+    def rehearse(self, fault: str) -> bool:
+        return fault in ("lost", "commit_lost", "conflict")
+
+    async def carry(self, credential: Any, **facts: Any) -> Any:
+        from clew import errors
+
+        raise errors.TransientError("it broke.", outcome=errors.Outcome.NOT_APPLIED)
+
+
+def test_chaos_finds_a_database_s_write_that_would_be_repeated_after_a_lost_commit() -> None:
+    lying = Connector("shop", base_url="sql://db.example.com:5432", auth=Bearer())
+
+    @lying.write
+    async def change_row(api: Api) -> Thing:
+        """Change a row."""
+        await api.carry("SQL", "write", Lying(), safe=False)
+        return Thing(id="1", name="x")
+
+    @lying.read
+    async def read_nothing(api: Api) -> str:
+        """Read nothing."""
+        return "nothing"
+
+    seen = look("chaos", lying)
+    assert [finding.line.partition("change_row and ")[2] for finding in seen.findings] == [
+        "a deadlock: it ends with transient and not_applied, not conflict and not_applied. See docs/errors.md.",
+        "a commit whose answer is lost: it ends with transient and not_applied, not outcome_unknown and unknown. "
+        "See docs/errors.md.",
+    ]
+    assert seen.skipped == ["read_nothing: the faults of this database cannot be rehearsed"]
+
+
 def test_the_canary_finds_a_tool_that_repeats_what_was_sent(make: Make) -> None:
     leaky = make()
 

@@ -124,3 +124,43 @@ def test_show_says_which_budgets_are_kept_and_where_the_provider_tells_them(
     lines = place.run("show", name).out.splitlines()
     assert budget in next(line for line in lines if line.startswith("rate limit:"))
     assert next(line for line in lines if line.startswith("told in:")).split(":", 1)[1].strip() == told
+
+
+def test_show_lists_what_of_a_description_is_no_tool_and_why(place: Place, tmp_path: Path) -> None:
+    paths = {
+        f"/things/{number}{{id}}": {
+            "delete": {
+                "operationId": f"delete{number}",
+                "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
+                "responses": {"204": {"description": "Gone"}},
+            }
+        }
+        for number in range(25)
+    }
+    paths["/names"] = {"get": {"operationId": "listNames", "responses": {"200": {"description": "Names"}}}}
+    file = tmp_path / "things.json"
+    file.write_text(
+        json.dumps({"openapi": "3.0.0", "info": {"title": "Things", "version": "1"},
+                    "servers": [{"url": "https://things.example.com"}], "paths": paths})
+    )  # fmt: skip
+    shown = place.run("show", f"openapi:{file}")
+    assert "No tools, of the description's operations: 25." in shown.out
+    assert "no read operation shows what it would hit" in shown.out
+    assert "and 5 more" in shown.out
+    left = json.loads(place.run("show", f"openapi:{file}", "--json").out)["left_out"]
+    assert len(left) == 25
+    assert set(left.values()) == {"no read operation shows what it would hit"}
+
+
+def test_show_lists_what_is_left_out_without_obeying_its_name(place: Place, tmp_path: Path) -> None:
+    nothing = {"responses": {"204": {"description": "x"}}}
+    paths = {
+        "/a\x1b[31m\u202e{id}": {"delete": {"operationId": "del\x1b]0;pwn\x07ete", **nothing}},
+        "/ok": {"get": {"operationId": "listOk", **nothing}},
+    }
+    file = tmp_path / "evil.json"
+    facts = {"openapi": "3.0.0", "info": {"title": "T", "version": "1"}, "servers": [{"url": "https://t.example.com"}]}
+    file.write_text(json.dumps({**facts, "paths": paths}))
+    shown = place.run("show", f"openapi:{file}")
+    assert "operations: 1." in shown.out
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown.out)

@@ -12,56 +12,68 @@ import jsonschema
 import pytest
 
 from clew import __version__
+from clew.core.registry import discover, load
 
 from .conftest import Place
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = ROOT / ".cache" / "testbeds" / "node_modules"
 
-TRANSPORT = {"oneOf": [{"properties": {"type": {"const": "stdio"}}, "required": ["type"]}]}
-REMOTE = {
-    "properties": {"type": {"enum": ["streamable-http", "sse"]}, "url": {"pattern": r"^https?://[^\s]+$"}},
-    "required": ["type", "url"],
-}
+TEXT: dict[str, Any] = {"type": "string"}
+FLAG: dict[str, Any] = {"type": "boolean"}
+
+
+def only(required: tuple[str, ...], **properties: Any) -> dict[str, Any]:
+    """An object of these properties and no others: the registry would take more, but none that we mean to write."""
+    return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
+
+
+INPUT = {
+    "choices": {"type": "array", "items": TEXT}, "default": TEXT, "description": TEXT, "isRequired": FLAG,
+    "isSecret": FLAG, "placeholder": TEXT, "value": TEXT, "variables": {"type": "object"},
+    "format": {"enum": ["string", "number", "boolean", "filepath"]},
+}  # fmt: skip
 ARGUMENT = {
     "oneOf": [
-        {"properties": {"type": {"const": "positional"}, "value": {"type": "string"}}, "required": ["type", "value"]},
-        {"properties": {"type": {"const": "named"}, "name": {"type": "string"}}, "required": ["type", "name"]},
+        only(("type", "value"), **INPUT, type={"const": "positional"}, isRepeated=FLAG, valueHint=TEXT),
+        only(("type", "name"), **INPUT, type={"const": "named"}, name=TEXT, isRepeated=FLAG),
     ]
 }
-INPUT = {
-    "properties": {
-        "name": {"type": "string"},
-        "format": {"enum": ["string", "number", "boolean", "filepath"]},
-        "default": {"type": "string"},
-    },
-    "required": ["name"],
-}
+ARGUMENTS = {"type": "array", "items": ARGUMENT}
 PACKAGE = {
-    "properties": {
-        "registryType": {"enum": ["npm", "pypi", "cargo", "oci", "nuget", "mcpb"]},
-        "version": {"type": "string", "minLength": 1, "not": {"const": "latest"}},
-        "transport": TRANSPORT,
-        "packageArguments": {"type": "array", "items": ARGUMENT},
-        "runtimeArguments": {"type": "array", "items": ARGUMENT},
-        "environmentVariables": {"type": "array", "items": INPUT},
-    },
-    "required": ["registryType", "identifier", "transport"],
+    **only(
+        ("registryType", "identifier", "transport"),
+        registryType={"enum": ["npm", "pypi", "cargo", "oci", "nuget", "mcpb"]},
+        registryBaseUrl=TEXT,
+        identifier=TEXT,
+        version={"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[0-9][0-9A-Za-z.+-]*$"},
+        fileSha256={"type": "string", "pattern": "^[a-f0-9]{64}$"},
+        transport=only(("type",), type={"const": "stdio"}),
+        runtimeHint=TEXT,
+        runtimeArguments=ARGUMENTS,
+        packageArguments=ARGUMENTS,
+        environmentVariables={"type": "array", "items": only(("name",), **INPUT, name=TEXT)},
+    ),
+    "dependentRequired": {"runtimeArguments": ["runtimeHint"]},
 }
-SERVER: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "$schema": {"const": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"},
-        "name": {"pattern": r"^[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+$", "minLength": 3, "maxLength": 200},
-        "title": {"type": "string", "minLength": 1, "maxLength": 100},
-        "description": {"type": "string", "minLength": 1, "maxLength": 100},
-        "version": {"type": "string", "maxLength": 255},
-        "packages": {"type": "array", "items": PACKAGE},
-        "remotes": {"type": "array", "items": REMOTE},
-    },
-    "required": ["name", "description", "version"],
-}
-"""What the registry's schema of 2025-12-11 asks of the parts that we write."""
+REMOTE = only(
+    ("type", "url"),
+    type={"enum": ["streamable-http", "sse"]},
+    url={"type": "string", "pattern": r"^(https?://[^\s]+|\{[a-zA-Z_][a-zA-Z0-9_]*\}[^\s]*)$"},
+    headers={"type": "array"},
+    variables={"type": "object"},
+)
+SERVER = only(
+    ("$schema", "name", "description", "version"),
+    **{"$schema": {"const": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"}},
+    name={"type": "string", "pattern": r"^[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+$", "minLength": 3, "maxLength": 200},
+    title={"type": "string", "minLength": 1, "maxLength": 100},
+    description={"type": "string", "minLength": 1, "maxLength": 100},
+    version={"type": "string", "maxLength": 255},
+    packages={"type": "array", "items": PACKAGE},
+    remotes={"type": "array", "items": REMOTE},
+)
+"""What the registry's schema of 2025-12-11 asks of the parts that we write, and the names it has for them."""
 
 
 def test_a_bundle_is_the_same_bytes_each_time_and_starts_the_connector(place: Place) -> None:
@@ -80,7 +92,7 @@ def test_a_bundle_is_the_same_bytes_each_time_and_starts_the_connector(place: Pl
     assert not re.search(r'"sensitive"|token|password|secret', json.dumps(manifest["user_config"]))
 
 
-@pytest.mark.parametrize("name", ["acme", "github", "google_calendar", "slack", "stripe"])
+@pytest.mark.parametrize("name", sorted(name for name in discover() if load(name).tools))
 def test_an_entry_is_what_the_registry_takes(place: Place, name: str) -> None:
     url = f"https://mcp.example.com/{name}/mcp"
     ran = place.run("package", "registry", name, "--namespace", "com.example", "--url", url, "--json")

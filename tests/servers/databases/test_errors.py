@@ -77,7 +77,8 @@ def test_each_of_mariadb_s_errors_has_its_code() -> None:
         ("OverflowError", "Python int too large to convert to SQLite INTEGER", "invalid_input"),
         ("DataError", "PostgreSQL text fields cannot contain NUL (0x00) bytes", "invalid_input"),
         ("UnicodeEncodeError", "surrogates not allowed", "invalid_input"),
-        ("OperationalError", "something", None),
+        ("OperationalError", "something", "transient"),
+        ("KeyError", "something", None),
     ],
 )
 def test_a_driver_s_error_without_a_code_goes_by_its_class(kind: str, message: str, code: str | None) -> None:
@@ -99,6 +100,11 @@ def test_a_driver_s_error_without_a_code_goes_by_its_class(kind: str, message: s
 )
 def test_a_refusal_before_the_session_says_whose_fault_it_is(message: str, code: str) -> None:
     assert code_of(message=message, kind="OperationalError", reached=False, database="postgresql") == code
+
+
+@pytest.mark.parametrize("name", ["SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_CORRUPT", "SQLITE_IOERR_FSYNC"])
+def test_a_fault_of_sqlite_s_file_is_nobody_s_mistake(name: str) -> None:
+    assert code_of(name=name, message="disk I/O error", database="sqlite") == "transient"
 
 
 async def refused(world: World, sql: str) -> CallError:
@@ -150,7 +156,7 @@ async def test_a_wrong_statement_is_the_agent_s_to_mend(world: World) -> None:
         error = await refused(world, sql)
         assert (sql, error.code) == (sql, Code.INVALID_INPUT)
     error = await refused(world, "SELECT * FROM nowhere")
-    assert error.code is Code.NOT_FOUND
+    assert (error.code, error.next_step[:16]) == (Code.NOT_FOUND, "Call list_tables")
 
 
 async def test_a_value_that_no_column_holds_is_the_agent_s_to_mend(world: World) -> None:

@@ -5,11 +5,11 @@ unknown, and is made once. Nothing of this reaches a database (`core.carrier.Reh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import httpx
 
 from clew.core.connector import Effect, Tool
+from clew.core.values import dataclass
 from clew.testing.chaos import cause
 from clew.testing.kit import Finding, Seen, Subject
 from clew.testing.stage import Ran, perform

@@ -23,6 +23,8 @@ KEY = once.ProviderKey(
 MARK = once.Marker(field="ticket.metadata.clew", methods=("PUT",))
 """https://developer.zendesk.com/documentation/ticketing/managing-tickets/creating-and-updating-tickets (metadata)"""
 LONGEST = 60_000
+MOST_PAGES = 10
+"""Of a ticket's history, 100 changes each."""
 
 Body = Annotated[str, Field(min_length=1, max_length=LONGEST, description="Plain text or Markdown.")]
 Stamp = Annotated[
@@ -59,14 +61,34 @@ class Addressees(BaseModel):
 class Audit(BaseModel):
     """One change in a ticket's history."""
 
+    created_at: str = ""
     custom: Annotated[dict[str, Any] | None, From("metadata.custom")] = None
 
 
+class Audits(BaseModel):
+    """One page of a ticket's history."""
+
+    audits: list[Audit]
+    more: Annotated[bool, From("meta.has_more")] = False
+    after: Annotated[str | None, From("meta.after_cursor")] = None
+
+
 async def _marked(api: Api, ticket_id: int, marker: str) -> bool:
-    """Is there a change with our mark among the newest? https://developer.zendesk.com (ticket audits)"""
-    asked: dict[str, str | int] = {"sort": "-created_at", "page[size]": 100}
-    audits = await api.get("/tickets/{}/audits", ticket_id, query=asked, at="audits", into=list[Audit])
-    return any((each.custom or {}).get("clew") == marker for each in audits)
+    """Is there a change with our mark? https://developer.zendesk.com (ticket audits)
+
+    The newest are asked for first. As that order is documented for comments only, the rest is read too where the answer
+    stands in another. What is not read to its end tells nothing.
+    """
+    after = None
+    for _ in range(MOST_PAGES):
+        asked: dict[str, str | int | None] = {"sort": "-created_at", "page[size]": 100, "page[after]": after}
+        found = await api.get("/tickets/{}/audits", ticket_id, query=asked, into=Audits)
+        if any((each.custom or {}).get("clew") == marker for each in found.audits):
+            return True
+        if not found.more or found.audits[0].created_at > found.audits[-1].created_at:
+            return False
+        after = found.after
+    raise errors.OutcomeUnknownError("the history of the zendesk ticket is too long to be searched for the change.")
 
 
 async def _changed(api: Api, ticket_id: int, marker: str) -> Changed | None:

@@ -36,6 +36,12 @@ _SENDS_NOTHING = (
 _ACCOUNT_KEY = "pagerduty (python) 7.2.0, default_from: needed with an account's key; any other login says who acts"
 _BODY = "the example of the same operation has a type and a text"
 _GRAPH = "learn.microsoft.com/graph/api"
+_PAGED = "developer.zendesk.com/api-reference/introduction/pagination: said of lists in words"
+_SORTED = "its words have it of comments by cursor; of tickets and audits it is from memory, and nothing rests on it"
+_BESIDE = "developer.zendesk.com, Side-loading: include=users"
+_WRITE_ONLY = "the same description's Ticket has it, for writing; developer.zendesk.com, Creating and updating tickets"
+_AFTER_THE_FIRST = "developer.zendesk.com, Incremental Exports: start_time for the first page, then cursor"
+_EXPORT_SIZE = "developer.zendesk.com, Incremental Exports; the description has it of people by cursor"
 STALE: Mapping[str, Sequence[Known]] = {
     "google_calendar": (
         Known(
@@ -127,12 +133,52 @@ STALE: Mapping[str, Sequence[Known]] = {
             _templated,
         ),
     ),
+    "zendesk": (
+        *_each(
+            (
+                "GET /api/v2/tickets",
+                "GET /api/v2/tickets/{ticket_id}/audits",
+                "GET /api/v2/tickets/{ticket_id}/comments",
+                "GET /api/v2/views/{view_id}/tickets",
+            ),
+            r"query parameter page\[(size|after)\] is unknown",
+            _PAGED,
+        ),
+        *_each(
+            ("GET /api/v2/search", "GET /api/v2/users/search"),
+            "query parameter (page|per_page) is unknown",
+            _PAGED,
+        ),
+        *_each(
+            (
+                "GET /api/v2/tickets",
+                "GET /api/v2/tickets/{ticket_id}/audits",
+                "GET /api/v2/tickets/{ticket_id}/comments",
+            ),
+            "query parameter sort is unknown",
+            _SORTED,
+        ),
+        Known("GET /api/v2/tickets/{ticket_id}", "query parameter include is unknown", _BESIDE),
+        Known("POST /api/v2/tickets", "body field ticket.requester is unknown", _WRITE_ONLY),
+        Known("PUT /api/v2/tickets/{ticket_id}", "body field ticket.metadata is unknown", _WRITE_ONLY),
+        Known(
+            "GET /api/v2/incremental/tickets/cursor",
+            "query parameter start_time is missing",
+            _AFTER_THE_FIRST,
+            lambda request: "cursor" in request.url.params,
+        ),
+        Known("GET /api/v2/incremental/tickets/cursor", "query parameter per_page is unknown", _EXPORT_SIZE),
+    ),
 }
 
 UNDESCRIBED: Mapping[str, tuple[str, str]] = {
     "jira": (
         r"(POST|GET|DELETE) /rest/webhooks/1\.0/webhook(/[^/]+)?",
         "documented on a page of its own: developer.atlassian.com/cloud/jira/platform/webhooks",
+    ),
+    "zendesk": (
+        r"(POST|GET|DELETE) /api/v2/webhooks(/[^/]+(/signing_secret)?)?|GET /api/v2/users/[^/]+/tickets/requested",
+        "webhooks have a description of their own; developer.zendesk.com, List Tickets, has those of a requester",
     ),
 }
 """Operations that a provider documents, though not in its description; and where."""
@@ -164,8 +210,14 @@ def _with_namespace(method: str, path: str, query: str, body: bytes) -> Sequence
     return [(method, named, query, body)]
 
 
+def _from_the_host(method: str, path: str, query: str, body: bytes) -> Sequence[Asked]:
+    """Zendesk's description begins its paths at the host."""
+    return [(method, f"/api/v2{path}", query, body)]
+
+
 READ_AS: Mapping[str, Callable[[str, str, str, bytes], Sequence[Asked]]] = {
     "jira": _predecessor,
     "microsoft": _with_namespace,
+    "zendesk": _from_the_host,
 }
 """How a request is put into the words of a description: an older one, or one that names things in full."""

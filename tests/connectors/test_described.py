@@ -102,6 +102,19 @@ WRONG: dict[str, list[tuple[str, str, Any]]] = {
         ("GET", "/suppression/blocks?page=3", None),
         ("POST", "/mail/send", {"from": {"email": "a@b.example"}, "personalizations": [], "content": []}),
     ],
+    "zendesk": [
+        ("GET", "/ticket", None),
+        ("GET", "/tickets/seven", None),
+        ("GET", "/tickets?since=x", None),
+        ("GET", "/search?sort_by=created_at", None),
+        ("GET", "/incremental/tickets/cursor?start_time=today", None),
+        ("GET", "/incremental/tickets/cursor", None),
+        ("POST", "/tickets", {"ticket": {"subject": "no text"}}),
+        ("POST", "/tickets", {"ticket": {"comment": {"text": "x"}}}),
+        ("PUT", "/tickets/7", {"ticket": {"status": "done"}}),
+        ("PUT", "/tickets/7", {"ticket": {"safe_update": "yes"}}),
+        ("PUT", "/tickets/7", {"comment": {"body": "x"}}),
+    ],
 }
 """Requests that must be found wrong, else nothing found would mean nothing."""
 

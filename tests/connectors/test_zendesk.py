@@ -404,6 +404,52 @@ async def test_a_change_whose_answer_was_lost_is_found_by_its_mark_and_not_sent_
     assert (await end_of(journal), put.call_count) == (State.APPLIED if there else State.NOT_APPLIED, 1)
 
 
+async def test_a_long_history_is_searched_to_its_end_where_the_oldest_come_first(
+    tool: Tool, desk: respx.MockRouter, journal: Journal
+) -> None:
+    """That audits can be sorted is nowhere documented: an older page without the mark proves nothing."""
+    desk.get("/tickets/7").respond(json={"ticket": ticket()})
+    put = desk.put("/tickets/7").mock(side_effect=LOST)
+    first = [{"created_at": f"2026-01-0{day}T09:00:00Z", "metadata": {}} for day in (1, 2)]
+
+    def audits(request: httpx.Request) -> httpx.Response:
+        if "page[after]" not in request.url.params:
+            return httpx.Response(200, json={"audits": first, "meta": {"has_more": True, "after_cursor": "c2"}})
+        mine = {"created_at": STAMP, "metadata": {"custom": sent(put)["ticket"]["metadata"]}}
+        return httpx.Response(200, json={"audits": [mine], "meta": {"has_more": False}})
+
+    desk.get("/tickets/7/audits").mock(side_effect=audits)
+    assert (await tool("add_note", ticket_id=7, text="Called."))["id"] == 7
+    assert (await end_of(journal), put.call_count) == (State.APPLIED, 1)
+
+
+NEVER_ENDS = {"audits": [{"metadata": {}}], "meta": {"has_more": True, "after_cursor": "c"}}
+NEWEST = {
+    "audits": [{"created_at": f"2026-01-0{day}T09:00:00Z", "metadata": {}} for day in (2, 1)],
+    "meta": {"has_more": True, "after_cursor": "c"},
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "pages"),
+    [
+        # Audits take the scope `read`: tickets:read alone is refused.
+        (httpx.Response(403, json={"error": "Forbidden"}), Outcome.UNKNOWN, 1),
+        (httpx.Response(200, json=NEVER_ENDS), Outcome.UNKNOWN, 10),
+        (httpx.Response(200, json=NEWEST), Outcome.NOT_APPLIED, 1),
+    ],
+)
+async def test_a_history_that_cannot_be_read_tells_nothing_of_a_change(
+    tool: Tool, desk: respx.MockRouter, journal: Journal, answer: httpx.Response, outcome: Outcome, pages: int
+) -> None:
+    desk.get("/tickets/7").respond(json={"ticket": ticket()})
+    desk.put("/tickets/7").mock(side_effect=LOST)
+    route = desk.get("/tickets/7/audits").mock(return_value=answer)
+    assert (await failed(tool, "add_note", ticket_id=7, text="Called.")).outcome is outcome
+    assert route.call_count == pages * 2  # it looks twice
+    assert await end_of(journal) is (State.UNKNOWN if outcome is Outcome.UNKNOWN else State.NOT_APPLIED)
+
+
 async def test_tags_are_added_to_those_that_are_there_under_a_guard(tool: Tool, desk: respx.MockRouter) -> None:
     desk.get("/tickets/7").respond(json={"ticket": ticket(tags=["vip", "Old", "b"])})
     route = desk.put("/tickets/7").respond(json={"ticket": ticket()})

@@ -133,7 +133,7 @@ async def test_no_way_of_cutting_a_request_puts_another_one_into_a_strangers_con
                 for _ in range(6):
                     own = await victim.get("/healthz", headers={"host": "mcp.example.com"})
                     assert (own.status_code, own.text) == (200, '{"status":"ok"}'), name
-                assert len([each for each in app.seen if each != "GET /healthz"]) <= statuses, (name, app.seen)
+                assert len(app.seen) - 6 <= statuses, (name, app.seen)
 
 
 async def raw(port: int, sent: bytes) -> bytes:

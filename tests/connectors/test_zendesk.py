@@ -410,7 +410,7 @@ async def test_a_long_history_is_searched_to_its_end_where_the_oldest_come_first
     """That audits can be sorted is nowhere documented: an older page without the mark proves nothing."""
     desk.get("/tickets/7").respond(json={"ticket": ticket()})
     put = desk.put("/tickets/7").mock(side_effect=LOST)
-    first = [{"created_at": f"2026-01-0{day}T09:00:00Z", "metadata": {}} for day in (1, 2)]
+    first: list[dict[str, Any]] = [{"created_at": f"2026-01-0{day}T09:00:00Z", "metadata": {}} for day in (1, 2)]
 
     def audits(request: httpx.Request) -> httpx.Response:
         if "page[after]" not in request.url.params:
@@ -423,8 +423,8 @@ async def test_a_long_history_is_searched_to_its_end_where_the_oldest_come_first
     assert (await end_of(journal), put.call_count) == (State.APPLIED, 1)
 
 
-NEVER_ENDS = {"audits": [{"metadata": {}}], "meta": {"has_more": True, "after_cursor": "c"}}
-NEWEST = {
+NEVER_ENDS: dict[str, Any] = {"audits": [{"metadata": {}}], "meta": {"has_more": True, "after_cursor": "c"}}
+NEWEST: dict[str, Any] = {
     "audits": [{"created_at": f"2026-01-0{day}T09:00:00Z", "metadata": {}} for day in (2, 1)],
     "meta": {"has_more": True, "after_cursor": "c"},
 }

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from lxml import etree
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 from spyne import Application, Array, ComplexModel, Fault, Integer, ServiceBase, Unicode, rpc
 from spyne import Decimal as XsdDecimal
 from spyne.protocol.soap import Soap11, Soap12

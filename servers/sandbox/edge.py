@@ -10,10 +10,9 @@ import secrets
 import socket
 import struct
 import time
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from clew.core.values import dataclass
 
 from .disguises import HANDLED_BEFORE, answer_instead, change_answer
 from .faults import Fault

@@ -1,10 +1,8 @@
 """The switches that make Acme fail: what they are called, what they match, and how often they act."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
-
-from clew.core.values import dataclass
 
 REQUEST_FAULTS = frozenset(
     {

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
-from clew.core.values import dataclass
 
 from .refusals import RefusalError
 from .state import State

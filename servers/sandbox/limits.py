@@ -2,9 +2,7 @@
 
 import math
 from collections import Counter, deque
-from dataclasses import field
-
-from clew.core.values import dataclass
+from dataclasses import dataclass, field
 
 from .refusals import RefusalError
 from .settings import Settings

@@ -1,6 +1,6 @@
 """How one Acme behaves."""
 
-from clew.core.values import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

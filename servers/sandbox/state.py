@@ -4,10 +4,9 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-from clew.core.values import dataclass
 
 from .faults import Faults
 from .limits import Limits

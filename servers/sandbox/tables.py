@@ -1,10 +1,8 @@
 """Rows, and the tables that hold them."""
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
-
-from clew.core.values import dataclass
 
 Row = dict[str, Any]
 """One stored object. Keys that begin with `_` are Acme's own and never leave it."""

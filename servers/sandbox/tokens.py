@@ -2,9 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import field
-
-from clew.core.values import dataclass
+from dataclasses import dataclass, field
 
 SCOPES = frozenset(
     f"{resource}:{right}"

@@ -8,12 +8,11 @@ import hmac
 import json
 import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse, Response
-
-from clew.core.values import dataclass
 
 from .cursors import list_answer
 from .gate import Call, Handler, check_fields, no_content

@@ -191,6 +191,10 @@ def test_what_every_start_imports_takes_its_dataclasses_from_here() -> None:
     house = Path(__file__).parents[2]
     written = [path for folder in ("core", "auth", "servers", "testing") for path in (house / folder).rglob("*.py")]
     plain = re.compile(r"^from dataclasses import .*\bdataclass\b", re.MULTILINE)
-    found = [str(path.relative_to(house)) for path in written if plain.search(path.read_text(encoding="utf-8"))]
+    found = [
+        str(path.relative_to(house))
+        for path in written
+        if plain.search(path.read_text(encoding="utf-8")) and path.parent.name != "sandbox"  # a program of its own
+    ]
     assert len(written) > 200
     assert found == []

@@ -13,7 +13,7 @@ from functools import cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, create_model
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
@@ -24,12 +24,9 @@ from clew.core.schema_quick import Test, quick
 JSONSchema = dict[str, Any]
 RequestId = Annotated[
     str,
-    Field(
-        min_length=1,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Same value to repeat this action, a new one for a new action.",
-    ),
+    Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$"),
+    # The bounds are checked and not shown: every write would pay 25 tokens for what no model gets wrong.
+    WithJsonSchema({"type": "string", "description": "Same value to repeat this action, a new one for a new action."}),
 ]
 _REQUEST_ID = "request_id"
 _OPTIONAL: Any = RequestId | None  # pyright: ignore[reportOperatorIssue, reportUnknownVariableType]

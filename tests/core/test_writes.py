@@ -6,7 +6,7 @@ import pytest
 from tests.core.writes import Writer, drop, only
 from tests.loopback import Build, Serve
 
-from clew.core.errors import AlreadyDoneError, ConflictError, Outcome, OutcomeUnknownError
+from clew.core.errors import AlreadyDoneError, ConflictError, InvalidInputError, Outcome, OutcomeUnknownError
 from clew.core.journal import Journal, State
 
 pytestmark = pytest.mark.anyio
@@ -22,6 +22,18 @@ async def test_a_write_is_kept_and_its_repetition_answered_from_the_journal(
     assert len(requests) == 1
     row = await only(journal)
     assert (row.state, row.attempts, row.request_key, row.sealed_arguments) == (State.APPLIED, 1, "id:one", None)
+
+
+@pytest.mark.parametrize("id", ["", "two words", "é", "line\n", "x" * 201])
+async def test_a_request_id_has_bounds_that_no_schema_shows(
+    serve: Serve, reply: Build, writer: Writer, id: str
+) -> None:
+    url, requests = await serve(reply(201, {"id": 7, "text": "a"}))
+    with pytest.raises(InvalidInputError, match="request_id"):
+        await writer.call(url, "add_plain", {"text": "a", "request_id": id})
+    assert requests == []
+    shown = writer.connector.tools["add_plain"].signature.input_schema["properties"]["request_id"]
+    assert set(shown) == {"type", "description"}
 
 
 async def test_a_second_identical_write_is_never_silent(

@@ -76,7 +76,7 @@ class Agent:
 
 @pytest.fixture
 async def agent() -> AsyncIterator[Agent]:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         yield Agent(client)
 
 

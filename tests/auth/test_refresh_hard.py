@@ -261,7 +261,7 @@ async def test_the_write_of_a_holder_whose_lease_was_taken_over_is_refused_and_c
 
 async def test_a_request_that_would_be_sent_after_its_time_is_not_sent(endpoint: respx.Route) -> None:
     request = TokenRequest("https://acme.example/token", {}, b"")
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=False) as http:
         answer = await exchange(http, SCHEME, request, seconds=1, send_before=time.monotonic() - 0.001)
     assert isinstance(answer, Refusal)
     assert (answer.verdict, answer.code, answer.lost) == ("outage", "too_late", False)
@@ -282,7 +282,7 @@ async def test_a_request_that_was_held_up_on_its_open_connection_is_not_sent() -
     moments = iter([0.0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("clew.auth.exchange.time.monotonic", lambda: next(moments, 99.0))
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(verify=False) as http:
             answer = await exchange(http, SCHEME, request, seconds=1, send_before=1.0)
     server.close()
     await server.wait_closed()

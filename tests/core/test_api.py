@@ -185,7 +185,7 @@ async def test_what_a_read_says_about_a_write_is_about_none(serve: Serve, reply:
 
 
 async def test_a_tool_can_tell_what_it_waits_for() -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         told = Line(client)
         api = Api(told.wire("http://127.0.0.1:9"), Deadline.after(10), told.trail, Effect.READ, told.host)
         await api.progress("the export is not ready yet")

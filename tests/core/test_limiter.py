@@ -301,7 +301,7 @@ async def test_a_request_that_left_late_is_counted_for_as_much_longer(*, noticed
     assert most == (50 if noticed else 51), "the provider would have refused one"
 
 
-@pytest.mark.parametrize(("amount", "per"), [(20, 60), (100, 20), (500, 10), (5000, 3600)])
+@pytest.mark.parametrize(("amount", "per"), [(20, 60), (100, 20), (500, 10), (1000, 3600)])
 @pytest.mark.parametrize("weighted", [False, True])
 async def test_where_every_request_is_late_a_window_loses_its_lateness_and_not_its_units(
     amount: int, per: float, *, weighted: bool

@@ -88,7 +88,7 @@ async def test_a_refresh_rotates_and_reuse_of_the_old_token_kills_the_family(
     second = await revealed(vault, "refresh_token", HERE)
     assert second != first
     assert (await ask_userinfo(authorizer, oidc))[0] == 200
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=False) as http:
         stolen = {"grant_type": "refresh_token", "refresh_token": first or "", "client_id": "public"}
         assert (await http.post(f"{oidc.issuer}/token", data=stolen)).json()["error"] == "invalid_grant"
     _, generation = await ask_userinfo(authorizer, oidc)
@@ -155,7 +155,7 @@ async def test_a_bound_token_works_with_proofs_and_nonces_and_not_without(
     await authorizer.renew(generation)
     status, same = await ask_userinfo(authorizer, oidc)
     assert (status, same) == (200, generation)  # the nonce was what lacked: nothing was refreshed
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=False) as http:
         bare = {"Authorization": f"Bearer {await revealed(vault, 'access_token', HERE)}"}
         assert (await http.get(f"{oidc.issuer}/me", headers=bare)).status_code == 401
     _, generation = await ask_userinfo(authorizer, oidc)
@@ -169,7 +169,7 @@ async def test_a_machine_gets_tokens_by_each_way_of_proving_itself(oidc: Oidc, w
     declared = ClientCredentials(token_url="{base_url}/token", client_auth=way, scopes=("api:read",))  # type: ignore[arg-type]
     secrets = {"private_key": oidc.key} if way == "private_key_jwt" else {"client_secret": Secret(f"{way}-s3cret")}
     held = Material(Facts(declared.kind, client_id=names.get(way, way), asked=("api:read",)), secrets)
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=False) as http:
         first, second = [await mint(http, held, declared, base_url=oidc.issuer, seconds=10) for _ in range(2)]
         wrong = {name: other_key() if name == "private_key" else Secret("wrong") for name in secrets}
         refused = await mint(http, Material(held.facts, wrong), declared, base_url=oidc.issuer, seconds=10)
@@ -184,7 +184,7 @@ async def test_logging_out_revokes_the_grant_at_the_provider(vault: Vault, lease
     declared = scheme(oidc)
     await logged_in(vault, oidc, declared)
     token = await revealed(vault, "refresh_token", HERE)
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(verify=False) as http:
         ending = await log_out(vault, leases, HERE, [declared], http, base_url=oidc.issuer)
         assert (ending.told, ending.forgotten) == ("revoked", True)
         form = {"grant_type": "refresh_token", "refresh_token": token or "", "client_id": "public"}

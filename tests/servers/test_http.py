@@ -47,7 +47,7 @@ async def test_a_client_lists_and_calls_tools_over_http(runtime: Runtime, era: s
 
 
 async def test_a_foreign_host_or_origin_is_refused(runtime: Runtime) -> None:
-    async with served(runtime) as url, httpx.AsyncClient() as browser:
+    async with served(runtime) as url, httpx.AsyncClient(verify=False) as browser:
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         accept = {"accept": "application/json, text/event-stream"}
         rebound = await browser.post(url, json=body, headers={**accept, "host": "evil.example"})
@@ -77,7 +77,7 @@ async def test_space_around_a_header_s_value_is_no_part_of_it() -> None:
 
 
 async def test_health_says_what_is_served(runtime: Runtime) -> None:
-    async with served(runtime) as url, httpx.AsyncClient() as browser:
+    async with served(runtime) as url, httpx.AsyncClient(verify=False) as browser:
         answer = await browser.get(url.removesuffix("/mcp") + "/health")
     assert answer.json() == {"status": "ok", "name": "acme", "tools": len(runtime.tools)}
 

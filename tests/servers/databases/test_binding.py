@@ -43,28 +43,33 @@ async def test_a_table_and_its_columns_may_have_any_name(world: World) -> None:
         if world.product == "postgresql":
             world.admin(f"GRANT SELECT, UPDATE ON {quoted} TO {world.user}")
     assert set(names) <= {each["name"] for each in await world("list_tables")}
-    for name in names:
-        quoted = named(world, name)
-        write = {
-            "help": "Change a row.",
-            "sql": f"UPDATE {quoted} SET other = :other WHERE {quoted} = :at",
-            "parameters": {"at": {"type": "integer"}, "other": {"type": "integer"}},
-            "asks": True,
+    world.facts = {
+        "write": {
+            f"change_{place}": {
+                "help": "Change a row.",
+                "sql": f"UPDATE {named(world, name)} SET other = :other WHERE {named(world, name)} = :at",
+                "parameters": {"at": {"type": "integer"}, "other": {"type": "integer"}},
+                "asks": True,
+            }
+            for place, name in enumerate(names)
         }
-        world.facts, world.person = {"write": {"change_row": write}}, Person()
-        try:
+    }
+    try:
+        for place, name in enumerate(names):
+            quoted, world.person = named(world, name), Person()
             table = await world("describe_table", table=name)
             assert [(each["name"], each.get("key")) for each in table["columns"]] == [
                 (name, "primary"),
                 ("other", None),
             ]
             assert (await world("query", sql=f"SELECT * FROM {quoted}"))["columns"] == [name, "other"]
-            assert (await world("change_row", at=7, other=3))["changed"] == 1
+            assert (await world(f"change_{place}", at=7, other=3))["changed"] == 1
             [question] = world.person.asked
             assert question.preview["hits"]["columns"] == [name, "other"]
             assert world.admin(f"SELECT * FROM {quoted}") == [(7, 3)]
-        finally:
-            world.admin(f"DROP TABLE {quoted}")
+    finally:
+        for name in names:
+            world.admin(f"DROP TABLE {named(world, name)}")
 
 
 TEXTS = ["%(x)s", "100%", "%%", ":b", "a :b:c", "::", "?", "{0}", "$1", "a\\:b", "\\:\\:"]

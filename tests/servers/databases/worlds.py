@@ -76,7 +76,7 @@ class World:
     person: Person = field(default_factory=Person)
     policy: Policy = field(default_factory=lambda: Policy(writes=Decision.ALLOW))
     journal: Journal | None = None
-    _made: tuple[Mapping[str, Any], Connector] | None = None
+    _made: tuple[str, int, Connector] | None = None
 
     @property
     def profile(self) -> Profile:
@@ -88,9 +88,9 @@ class World:
 
     @property
     def connector(self) -> Connector:
-        if self._made is None or self._made[0] is not self.facts:
-            self._made = self.facts, connector_of(self.profile)
-        return self._made[1]
+        if self._made is None or self._made[:2] != (self.address, id(self.facts)):
+            self._made = self.address, id(self.facts), connector_of(self.profile)
+        return self._made[2]
 
     async def __call__(self, tool: str, /, **arguments: Any) -> Any:
         seconds = arguments.pop("seconds", 30)
